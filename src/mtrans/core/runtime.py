@@ -1,0 +1,70 @@
+"""Seeds, device and dtype, decided in one place. Imports torch inside the functions."""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import TYPE_CHECKING
+
+from mtrans.core.errors import SettingsError, did_you_mean
+
+if TYPE_CHECKING:
+    import torch
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds Python, numpy and torch (all devices)."""
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """Returns the device to run on.
+
+    Args:
+        name: ``auto`` (CUDA, then Apple's MPS, then CPU) or anything torch understands.
+
+    Raises:
+        SettingsError: The device was named but is not there.
+    """
+    import torch
+
+    if name == "auto":
+        if torch.cuda.is_available():
+            # under torchrun each process owns the GPU of its local rank
+            return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        if torch.backends.mps.is_available():
+            return torch.device("mps")
+        return torch.device("cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise SettingsError(f"device '{name}' is not one torch knows; use auto, cpu or cuda") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise SettingsError(f"device '{name}' was asked for, but torch sees no GPU; use --device cpu")
+    return device
+
+
+def pick_dtype(name: str = "auto", device: torch.device | None = None) -> torch.dtype:
+    """Returns the dtype in which frozen weights are kept.
+
+    Args:
+        name: ``auto`` (bf16 on a GPU that has it, else fp32), ``fp32``, ``bf16`` or ``fp16``.
+        device: Where the model will run.
+
+    Raises:
+        SettingsError: Unknown name.
+    """
+    import torch
+
+    names = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    if name == "auto":
+        on_gpu = device is not None and device.type == "cuda"
+        return torch.bfloat16 if on_gpu and torch.cuda.is_bf16_supported() else torch.float32
+    if name not in names:
+        raise SettingsError(f"unknown dtype '{name}'{did_you_mean(name, [*names, 'auto'])}")
+    return names[name]
