@@ -96,6 +96,8 @@ class Prediction:
         facts: The sample's facts.
         error: Why there is no answer (an unreadable clip); then `answer` is empty and `parse`
             is ``failed``.
+        start: Start of the clip within `video`, in seconds, so that a report can show it.
+        end: End of the clip within `video`, in seconds.
     """
 
     id: str
@@ -117,6 +119,8 @@ class Prediction:
     split: str | None = None
     facts: Mapping[str, Fact] = field(default_factory=dict)
     error: str | None = None
+    start: float | None = None
+    end: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns the line of ``predictions.jsonl`` as a dictionary, without empty fields."""

@@ -1,0 +1,1 @@
+"""predictions.jsonl -> numbers with intervals; needs no torch."""

@@ -1,0 +1,141 @@
+"""How sure a number is: percentile bootstrap over videos.
+
+Questions about one video are not independent, so whole videos are drawn, with replacement. A
+replicate weighs every video by how often it was drawn; a metric is a function of sums over items
+(:class:`~mtrans.measure.metrics.Statistics`), so all replicates of all metrics are one product
+``draws[G, R]^T @ sums[G, d]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from mtrans.core.records import Prediction
+from mtrans.measure.metrics import Array, Statistics
+
+RESAMPLES = 2000
+"""Bootstrap replicates: the ends of a 95 % interval then move by about a tenth of its width."""
+
+LEVEL = 0.95
+"""Share of the interval."""
+
+_CELLS = 4_000_000  # numbers a block of replicates may hold: 32 MB
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An interval around a number.
+
+    Attributes:
+        low: Lower end.
+        high: Upper end.
+        standard_error: Standard deviation of the replicates.
+    """
+
+    low: float
+    high: float
+    standard_error: float
+
+
+def clusters_of(predictions: Sequence[Prediction]) -> NDArray[np.int64]:
+    """Returns int64[n]: which video each prediction belongs to, numbered from 0.
+
+    A prediction without a video is a cluster of its own.
+    """
+    numbers: dict[tuple[str, str], int] = {}
+    keys = [("video", p.video) if p.video else ("id", p.id) for p in predictions]
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
+
+
+def replicates(
+    statistics: Sequence[Statistics],
+    clusters: NDArray[np.int64],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> list[Array]:
+    """Draws videos with replacement and computes every metric on the same draws.
+
+    Args:
+        statistics: Metrics of the same n items.
+        clusters: int64[n], numbered from 0 without gaps.
+        resamples: Replicates.
+        seed: Seed of the draws.
+
+    Returns:
+        For each metric float[resamples].
+    """
+    n, groups = len(clusters), int(clusters.max()) + 1
+    member = sparse.csr_array((np.ones(n), (clusters, np.arange(n))), shape=(groups, n))
+    sums = [(member @ s.rows).T.tocsr() for s in statistics]  # each [d, G]
+    widest = max(groups, *(s.shape[0] for s in sums))
+    block = max(1, min(resamples, _CELLS // widest))
+    rng = np.random.default_rng(seed)
+    out: list[list[Array]] = [[] for _ in statistics]
+    for start in range(0, resamples, block):
+        size = min(block, resamples - start)
+        draws = rng.integers(0, groups, size=(size, groups))
+        draws += np.arange(size)[:, None] * groups
+        weights = np.bincount(draws.ravel(), minlength=size * groups).reshape(size, groups)
+        weights = np.ascontiguousarray(weights.T, dtype=np.float64)
+        for values, total, s in zip(out, sums, statistics, strict=True):
+            values.append(np.asarray(s.finish((total @ weights).T)))
+    return [np.concatenate(values) for values in out]
+
+
+def bootstrap(
+    statistics: Sequence[Statistics],
+    clusters: NDArray[np.int64],
+    *,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    seed: int = 0,
+) -> list[Interval | None]:
+    """Returns a clustered percentile interval and standard error for each metric.
+
+    Where every item scores 0, or every item scores 1, all replicates are alike and the percentile
+    interval would have no width; the open end is then the exact binomial (Clopper-Pearson) bound
+    with videos as trials.
+
+    Args:
+        statistics: Metrics, all fractions, of the same n items.
+        clusters: int64[n] from :func:`clusters_of`.
+        resamples: Replicates.
+        level: Share of the interval.
+        seed: Seed of the draws.
+
+    Returns:
+        One interval for each metric; None for all where there is only one video.
+    """
+    groups = int(clusters.max()) + 1
+    if groups < 2:
+        return [None] * len(statistics)
+    drawn = replicates(statistics, clusters, resamples=resamples, seed=seed)
+    return [
+        interval_of(values, level, point=s.value(), groups=groups)
+        for values, s in zip(drawn, statistics, strict=True)
+    ]
+
+
+def interval_of(
+    values: Array, level: float = LEVEL, *, point: float | None = None, groups: int = 0
+) -> Interval:
+    """Returns the percentile interval of replicates float[R].
+
+    Args:
+        values: The replicates.
+        level: Share of the interval.
+        point: The metric itself, for the bound at 0 and 1 (see :func:`bootstrap`).
+        groups: Videos, for the same.
+    """
+    tail = (1 - level) / 2
+    low, high = (float(v) for v in np.quantile(values, [tail, 1 - tail]))
+    if point in (0.0, 1.0) and low == high and groups:
+        reach = 1 - tail ** (1 / groups)
+        low, high = (0.0, reach) if point == 0 else (1 - reach, 1.0)
+    return Interval(low, high, float(np.std(values, ddof=1)))

@@ -1,0 +1,116 @@
+"""``predictions.jsonl`` -> ``scores.json``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mtrans.core.records import Score
+from mtrans.measure.apply import default_metrics, measure, of_task
+from mtrans.measure.breakdown import breakdown, slices
+from mtrans.measure.intervals import LEVEL, RESAMPLES
+from mtrans.measure.metrics import METRICS
+from mtrans.measure.predictions import PredictionsError, read_predictions
+
+SCHEMA = 1
+"""Version of the layout of ``scores.json``."""
+
+
+def score_predictions(
+    path: str | Path,
+    *,
+    out: str | Path | None = None,
+    metrics: Sequence[str] | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> list[Score]:
+    """Measures a predictions file, overall and by part, and writes the scores beside it.
+
+    Multiple choice gets the accuracy family, open answers exact match, ROUGE and METEOR; a file
+    with both gets both, each over its own questions.
+
+    Args:
+        path: A ``predictions.jsonl``.
+        out: Where to write; None is ``scores.json`` beside it (``scores_val.json`` for
+            ``predictions_val.jsonl``).
+        metrics: Names; None takes those that fit the task.
+        resamples: Bootstrap replicates.
+        seed: Seed of the draws.
+
+    Returns:
+        Scores over all predictions (empty `slice`), then those of the parts.
+
+    Raises:
+        PredictionsError: The file is missing or damaged, or no right answer is known.
+        SettingsError: Unknown metric.
+    """
+    path = Path(path)
+    predictions = read_predictions(path)
+    known = of_task(predictions, "any")
+    if not known:
+        raise PredictionsError(
+            f"{path}: none of {len(predictions)} predictions has a known right answer ('target' or"
+            " 'label'); nothing can be measured"
+        )
+    names = default_metrics(predictions) if metrics is None else list(metrics)
+    scores = measure(predictions, names, resamples=resamples, seed=seed)
+    scores += breakdown(predictions, resamples=resamples, seed=seed)
+    document = {
+        "schema": SCHEMA,
+        "predictions": path.name,
+        "sha256": file_hash(path),
+        "n": len(predictions),
+        "without_target": len(predictions) - len(known),
+        "errors": sum(p.error is not None for p in predictions),
+        "interval": {
+            "method": "percentile bootstrap over videos",
+            "level": LEVEL,
+            "resamples": resamples,
+            "seed": seed,
+        },
+        "metrics": {s.metric: METRICS.get(s.metric).about for s in scores},
+        "notes": slices(known)[1],
+        "scores": [s.to_json() for s in scores],
+    }
+    target = Path(out) if out is not None else scores_path(path)
+    target.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return scores
+
+
+def read_scores(path: str | Path) -> tuple[list[Score], dict[str, Any]]:
+    """Reads a scores file.
+
+    Returns:
+        The scores, and the whole document.
+
+    Raises:
+        PredictionsError: Missing, damaged, or of another schema.
+    """
+    path = Path(path)
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["schema"] != SCHEMA:
+            raise PredictionsError(
+                f"{path} has schema {document['schema']}, this version reads {SCHEMA};"
+                " run `mtrans eval` again"
+            )
+        return [Score(**entry) for entry in document["scores"]], document
+    except OSError as error:
+        raise PredictionsError(f"scores file '{path}' can't be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise PredictionsError(f"{path} is not a scores file ({error}); measure again") from error
+
+
+def scores_path(predictions: str | Path) -> Path:
+    """Returns where the scores of a predictions file are kept."""
+    predictions = Path(predictions)
+    tail = predictions.stem.removeprefix("predictions")
+    return predictions.with_name(f"scores{tail}.json" if tail.startswith("_") else "scores.json")
+
+
+def file_hash(path: str | Path) -> str:
+    """Returns the SHA-256 of a file, in hexadecimal."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
