@@ -1,0 +1,237 @@
+"""The Trainer alone, on a toy model: order, loss scale, resumption, stopping, several processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mtrans.core.errors import SettingsError
+from mtrans.core.settings import TrainSettings
+from mtrans.train.callbacks import TrainingDiverged, best_validation, out_of_patience, plan_steps
+from mtrans.train.run_folder import COMPLETE, read_jsonl
+from mtrans.train.trainer import StreamBatches, parameter_groups, split_batch
+
+from .toy import Toy, toy_trainer
+
+SETTINGS = TrainSettings(max_steps=12, batch_size=4, save_every=5, learning_rate=0.05)
+
+
+def weights(folder: Path, name: str) -> dict[str, torch.Tensor]:
+    return load_file(folder / "checkpoints" / name / "adapter_model.safetensors")
+
+
+def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_stream_sees_every_sample_equally_often_in_full_batches() -> None:
+    batches = list(StreamBatches(10, steps=5, micro_batch=4, seed=3))
+    assert [len(b) for b in batches] == [4] * 5
+    assert Counter(i for b in batches for i in b) == Counter({i: 2 for i in range(10)})
+    first, second = [i for b in batches for i in b][:10], [i for b in batches for i in b][10:]
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert first != second
+    assert batches == list(StreamBatches(10, steps=5, micro_batch=4, seed=3))
+    assert batches != list(StreamBatches(10, steps=5, micro_batch=4, seed=4))
+
+
+@pytest.mark.parametrize(("processes", "accumulate"), [(2, 1), (1, 2), (2, 2)])
+def test_shares_of_a_step_add_up_to_the_step_of_one_process(
+    processes: int, accumulate: int
+) -> None:
+    whole = list(StreamBatches(30, steps=4, micro_batch=8, seed=1))
+    shares = [
+        list(
+            StreamBatches(
+                30,
+                steps=4,
+                micro_batch=8 // processes // accumulate,
+                accumulate=accumulate,
+                seed=1,
+                rank=rank,
+                processes=processes,
+            )
+        )
+        for rank in range(processes)
+    ]
+    for step, batch in enumerate(whole):
+        parts = [share[step * accumulate + a] for share in shares for a in range(accumulate)]
+        assert sorted(i for part in parts for i in part) == sorted(batch)
+
+
+def test_a_batch_that_can_not_be_split_is_an_error() -> None:
+    with pytest.raises(SettingsError, match="can't be shared by 3 processes"):
+        split_batch(TrainSettings(batch_size=32), 3)
+    with pytest.raises(SettingsError, match="micro_batch_size=5 does not divide"):
+        split_batch(TrainSettings(batch_size=32, micro_batch_size=5), 1)
+    assert split_batch(TrainSettings(batch_size=32, micro_batch_size=4), 2) == (4, 4)
+
+
+def test_positions_and_gates_have_their_own_rate_and_no_decay() -> None:
+    model = Toy()
+    settings = TrainSettings(learning_rate=1e-3, position_learning_rate=0.5, weight_decay=0.1)
+    groups = parameter_groups(model, settings, lambda name: "gate" in name)
+    of = {id(p): g for g in groups for p in g["params"]}
+    assert (of[id(model.gate)]["lr"], of[id(model.gate)]["weight_decay"]) == (0.5, 0.0)
+    assert (of[id(model.up.weight)]["lr"], of[id(model.up.weight)]["weight_decay"]) == (1e-3, 0.1)
+    assert of[id(model.up.bias)]["weight_decay"] == 0.0
+    assert id(model.frozen.weight) not in of
+    assert groups[0]["lr"] == 1e-3
+
+
+def test_a_run_resumed_from_a_checkpoint_ends_with_the_same_weights(tmp_path: Path) -> None:
+    toy_trainer(tmp_path / "whole", SETTINGS).train()
+    expected = weights(tmp_path / "whole", "checkpoint-12")
+
+    part = toy_trainer(tmp_path / "part", SETTINGS)
+
+    class Stop(Exception): ...
+
+    def stop_after_seven(*args: object, **kwargs: object) -> None:
+        if part.state.global_step == 7:
+            raise Stop
+
+    part.callback_handler.callbacks[-1].on_step_begin = stop_after_seven  # type: ignore[method-assign]
+    with pytest.raises(Stop):
+        part.train()
+    again = toy_trainer(tmp_path / "part", SETTINGS)
+    last = again.run.last_checkpoint()
+    assert last is not None
+    assert last.name == "checkpoint-5"
+    again.train(resume_from_checkpoint=str(last))
+    assert equal(weights(tmp_path / "part", "checkpoint-12"), expected)
+    logs = [read_jsonl(tmp_path / name / "log.jsonl") for name in ("whole", "part")]
+    assert logs[0] == logs[1]
+    assert [line["step"] for line in logs[0]] == list(range(1, 13))
+    assert {"loss", "learning_rate", "grad_norm", "gate", "epoch"} <= logs[0][0].keys()
+
+
+def test_another_seed_gives_other_weights(tmp_path: Path) -> None:
+    """The equality above would mean nothing if weights did not depend on order and dropout."""
+    results = []
+    for seed in (0, 1):
+        settings = TrainSettings(max_steps=3, batch_size=4, learning_rate=0.05, seed=seed)
+        toy_trainer(tmp_path / str(seed), settings).train()
+        results.append(weights(tmp_path / str(seed), "checkpoint-3"))
+    assert not equal(*results)
+
+
+def test_a_half_written_checkpoint_is_ignored(tmp_path: Path) -> None:
+    trainer = toy_trainer(tmp_path, SETTINGS)
+    trainer.train()
+    (tmp_path / "checkpoints" / "checkpoint-99").mkdir()
+    assert trainer.run.checkpoint_steps() == [12]
+    (tmp_path / "checkpoints" / "checkpoint-12" / COMPLETE).unlink()
+    assert trainer.run.last_checkpoint() is None
+
+
+def test_a_checkpoint_holds_what_was_trained_only(tmp_path: Path) -> None:
+    toy_trainer(tmp_path, SETTINGS).train()
+    folder = tmp_path / "checkpoints" / "checkpoint-12"
+    assert not any("frozen" in name for name in load_file(folder / "adapter_model.safetensors"))
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["checkpoint-12"]
+    assert not (folder / "training_args.bin").exists()
+
+
+def test_accumulated_micro_batches_equal_one_batch(tmp_path: Path) -> None:
+    results = []
+    for micro in (None, 2):
+        settings = TrainSettings(
+            max_steps=6, batch_size=8, micro_batch_size=micro, learning_rate=0.05
+        )
+        toy_trainer(tmp_path / str(micro), settings, dropout=0.0).train()
+        results.append(weights(tmp_path / str(micro), "checkpoint-6"))
+    for name, value in results[0].items():
+        torch.testing.assert_close(results[1][name], value, atol=1e-5, rtol=1e-5)
+
+
+def test_early_stopping_keeps_the_best_adapter(tmp_path: Path) -> None:
+    accuracies = iter([0.25, 0.5, 0.5, 0.5, 0.25, 0.25])
+    losses = iter([1.0, 0.9, 0.8, 0.9, 0.1, 0.1])
+    settings = TrainSettings(
+        max_steps=60, batch_size=4, evaluate_every=2, save_every=20, patience=2
+    )
+    trainer = toy_trainer(
+        tmp_path, settings, validate=lambda: {"accuracy": next(accuracies), "loss": next(losses)}
+    )
+    trainer.train()
+    best = best_validation(trainer.state.log_history)
+    assert best is not None
+    # 0.5 at step 4; the same accuracy with a lower loss at step 6; two worse ones follow
+    assert (best.step, best.accuracy, best.loss, best.since) == (6, 0.5, 0.8, 2)
+    assert out_of_patience(trainer.state.log_history, 2)
+    assert trainer.state.global_step == 10
+    assert sorted(p.name for p in trainer.run.checkpoints.iterdir()) == ["best-6", "checkpoint-10"]
+    lines = [r for r in read_jsonl(tmp_path / "log.jsonl") if "val_accuracy" in r]
+    assert [line["val_accuracy"] for line in lines] == [0.25, 0.5, 0.5, 0.5, 0.25]
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
+    settings = TrainSettings(max_steps=30, batch_size=4, learning_rate=0.01)
+    model = Toy()
+    with torch.no_grad():
+        model.up.weight.fill_(float("nan"))
+    with pytest.raises(TrainingDiverged, match=r"lower train\.learning_rate"):
+        toy_trainer(tmp_path, settings, model=model).train()
+
+
+def test_steps_are_planned_from_epochs() -> None:
+    common = {"batch_size": 32, "evaluate_every": None, "save_every": None, "validate": True}
+    plan = plan_steps(2400, epochs=2.5, max_steps=-1, **common)  # type: ignore[arg-type]
+    assert (plan.total, plan.evaluate_every, plan.save_every) == (188, 75, 75)
+    few = plan_steps(5, epochs=3, max_steps=-1, **common)  # type: ignore[arg-type]
+    assert (few.total, few.evaluate_every) == (1, 1)
+
+
+def run_processes(folder: Path, processes: int) -> None:
+    """Trains the toy in real processes that talk through gloo, as torchrun would start them."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    base = os.environ | {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": str(processes),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
+    }
+    code = (
+        "from pathlib import Path; import sys;"
+        "from mtrans.core.settings import TrainSettings; from train.toy import toy_trainer;"
+        "s = TrainSettings(max_steps=6, batch_size=8, learning_rate=0.05, save_every=3);"
+        f"toy_trainer(Path({str(folder)!r}), s, processes={processes}, dropout=0.0).train()"
+    )
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            env=base | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(processes)
+    ]
+    for child in children:
+        _, errors = child.communicate(timeout=120)
+        assert child.returncode == 0, errors
+
+
+def test_two_processes_give_the_result_of_one(tmp_path: Path) -> None:
+    settings = TrainSettings(max_steps=6, batch_size=8, learning_rate=0.05, save_every=3)
+    toy_trainer(tmp_path / "one", settings, dropout=0.0).train()
+    run_processes(tmp_path / "two", 2)
+    one, two = (weights(tmp_path / name, "checkpoint-6") for name in ("one", "two"))
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, atol=1e-5, rtol=1e-5)
+    losses = [[r["loss"] for r in read_jsonl(tmp_path / n / "log.jsonl")] for n in ("one", "two")]
+    assert losses[1] == pytest.approx(losses[0], abs=1e-5)
+    state = json.loads((tmp_path / "two/checkpoints/checkpoint-6/trainer_state.json").read_text())
+    assert state["global_step"] == 6
