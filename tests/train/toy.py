@@ -27,13 +27,18 @@ class Toy(torch.nn.Module):
         self.dropout = torch.nn.Dropout(0.1)
         self.gate = torch.nn.Parameter(torch.ones(()))
 
-    def forward(self, input_ids: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+    def forward(
+        self, input_ids: torch.Tensor, labels: torch.Tensor, num_items_in_batch: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
         hidden = self.down(self.frozen(input_ids)).tanh()
         logits = self.up(self.dropout(hidden)) * self.gate
         loss = torch.nn.functional.cross_entropy(
-            logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), ignore_index=-100
+            logits[:, :-1].flatten(0, 1),
+            labels[:, 1:].flatten(),
+            ignore_index=-100,
+            reduction="sum",
         )
-        return {"loss": loss, "logits": logits}
+        return {"loss": loss / num_items_in_batch, "logits": logits}
 
 
 def toy_samples(n: int = 22) -> list[dict[str, torch.Tensor]]:

@@ -1,0 +1,1 @@
+"""Adaptation: transformers' Trainer, run folders, exact resumption."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from mtrans.core.errors import MTransError
+from mtrans.train.diagnostics import annealed
 from mtrans.train.run_folder import append_jsonl, read_jsonl, write_text
 
 
@@ -327,3 +328,29 @@ class ProgressCallback(TrainerCallback):
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
+
+
+class AnnealCallback(TrainerCallback):
+    """Lowers the Gumbel temperature of hard routing over training, by the step alone.
+
+    Args:
+        set_temperature: Sets it in all routers.
+        start: Temperature of the first step.
+        end: Temperature of the last step.
+        total: Optimizer steps of the run.
+    """
+
+    def __init__(
+        self, set_temperature: Callable[[float], None], *, start: float, end: float, total: int
+    ):
+        self.set_temperature = set_temperature
+        self.start = start
+        self.end = end
+        self.total = total
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Sets the temperature of the step to come."""
+        done = state.global_step / max(1, self.total - 1)
+        self.set_temperature(annealed(self.start, self.end, done))

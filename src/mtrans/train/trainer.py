@@ -3,8 +3,9 @@
 What differs from the plain Trainer, and why:
 
 - *Order.* All training is one stream of seeded permutations, cut into batches of equal size
-  (:class:`StreamBatches`). Batch ``s`` depends on the seed and on ``s`` alone, so a resumed run and a
-  run on two processes see the same samples in the same steps, and no epoch ends in a small batch.
+  (:class:`StreamBatches`). Batch ``s`` depends on the seed and on ``s`` alone, so a resumed run
+  and a run on two processes see the same samples in the same steps, and no epoch ends in a small
+  batch.
 - *Loss.* The mean over all answer tokens of the optimizer step, whatever the number of processes
   and micro-batches.
 - *Checkpoints.* They hold the adapter, never the base, and count only once their last file, an
@@ -20,11 +21,11 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Sampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import ProgressCallback as TqdmCallback
 
@@ -32,6 +33,16 @@ from mtrans.core.errors import SettingsError
 from mtrans.core.settings import TrainSettings
 from mtrans.train.callbacks import Plan, best_validation
 from mtrans.train.run_folder import COMPLETE, RunFolder
+
+
+class SizedDataset(Protocol):
+    """What the Trainer reads its samples from: a map-style dataset, or a list."""
+
+    def __len__(self) -> int:
+        """Returns the number of samples."""
+
+    def __getitem__(self, index: int, /) -> Any:
+        """Returns a sample."""
 
 
 class StreamBatches(Sampler[list[int]]):
@@ -119,8 +130,8 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Sorts what is trained into optimizer groups.
 
-    Weight decay acts on matrices of LoRA pairs and routers only: decaying a gate or a position would
-    pull towards the image model, decaying a bias towards nothing in particular.
+    Weight decay acts on matrices of LoRA pairs and routers only: decaying a gate or a position
+    would pull towards the image model, decaying a bias towards nothing in particular.
 
     Args:
         model: The model.
@@ -189,7 +200,7 @@ def training_arguments(
         logging_nan_inf_filter=False,
         dataloader_num_workers=settings.workers,
         dataloader_pin_memory=device.type == "cuda",
-        **{recompute: settings.gradient_checkpointing},
+        **cast(Any, {recompute: settings.gradient_checkpointing}),
     )
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1  # several GPUs in one process would mean DataParallel; use torchrun
@@ -235,7 +246,7 @@ class AdaptTrainer(Trainer):
         settings: TrainSettings,
         plan: Plan,
         run: RunFolder,
-        dataset: Dataset[Any],
+        dataset: SizedDataset,
         collate: Callable[[list[Any]], dict[str, torch.Tensor]],
         is_position: Callable[[str], bool],
         save_adapter: Callable[[Path], None],
@@ -247,7 +258,7 @@ class AdaptTrainer(Trainer):
         super().__init__(
             model=model,
             args=arguments,
-            train_dataset=dataset,
+            train_dataset=cast(Any, dataset),
             data_collator=collate,
             callbacks=list(callbacks),
         )
@@ -256,6 +267,8 @@ class AdaptTrainer(Trainer):
         for default in (PrinterCallback, TqdmCallback):
             self.remove_callback(default)
         self.model_accepts_loss_kwargs = False
+        self.samples = dataset
+        self.net = model
         self.settings = settings
         self.plan = plan
         self.run = run
@@ -269,7 +282,7 @@ class AdaptTrainer(Trainer):
         """Returns this process's batches of the whole run, as one epoch."""
         workers = self.args.dataloader_num_workers
         batches = StreamBatches(
-            len(self.train_dataset),
+            len(self.samples),
             steps=self.plan.total,
             micro_batch=self.args.per_device_train_batch_size,
             accumulate=self.args.gradient_accumulation_steps,
@@ -278,7 +291,7 @@ class AdaptTrainer(Trainer):
             processes=self.args.world_size,
         )
         return DataLoader(
-            self.train_dataset,
+            cast(Any, self.samples),
             batch_sampler=batches,
             collate_fn=self.data_collator,
             num_workers=workers,
@@ -288,7 +301,7 @@ class AdaptTrainer(Trainer):
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         """Returns AdamW over what is trained."""
         if self.optimizer is None:
-            groups = parameter_groups(model or self.model, self.settings, self.is_position)
+            groups = parameter_groups(self.net, self.settings, self.is_position)
             self.optimizer = torch.optim.AdamW(
                 groups,
                 lr=self.settings.learning_rate,
@@ -316,11 +329,8 @@ class AdaptTrainer(Trainer):
 
         DDP averages gradients over processes, hence the factor `world_size`.
         """
-        outputs = model(**inputs)
-        loss = outputs["loss"] if isinstance(outputs, Mapping) else outputs.loss
-        if num_items_in_batch is not None:
-            here = (inputs["labels"] != -100).sum()
-            loss = loss * (here * self.args.world_size / num_items_in_batch)
+        outputs = model(**inputs, num_items_in_batch=num_items_in_batch)
+        loss = outputs["loss"] * self.args.world_size
         return (loss, outputs) if return_outputs else loss
 
     def floating_point_ops(self, inputs: dict[str, torch.Tensor]) -> int:
