@@ -1,0 +1,312 @@
+"""The spatial-temporal Q-Former: drives transformers' pretrained Q-Former layers over a clip.
+
+::
+
+    text, queries -> embeddings -> x[B, T, N, C]
+    each layer:   spatial attention over N  ->  temporal attention over T (temporal.py)
+                  ->  cross-attention to the frame's patches (where the layer has it)  ->  feed-forward
+    queries of the last layer [B, T, Q, C] -> pooling.py
+
+Everything pretrained stays in the Q-Former it came with and is passed in at each call; this module owns
+only what is new: routers, gates, positions, the pool, and adapters around shared weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from einops import rearrange, repeat
+from torch import Tensor, nn
+
+from mtrans.core.settings import ModelSettings
+from mtrans.models.pooling import AttentionPool, masked_mean, pool_frames
+from mtrans.models.routing import (
+    SPATIAL_MASKS,
+    Router,
+    Routing,
+    masked_bias,
+    routed_attention,
+    spatial_masks,
+    temporal_masks,
+)
+from mtrans.models.temporal import (
+    AbsolutePosition,
+    RelativePosition,
+    TemporalAttention,
+    TemporalGate,
+)
+
+
+@dataclass
+class LayerRouting:
+    """Routing probabilities of one layer; None where that attention is not routed.
+
+    Attributes:
+        spatial: float[B, T, M], per frame.
+        temporal: float[B, M], per clip.
+    """
+
+    spatial: Tensor | None = None
+    temporal: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What every layer needs to know about a batch of clips.
+
+    Attributes:
+        patches: float[B * T, P, Cv].
+        queries: `Q`.
+        frame_mask: bool[B, T].
+        times: float[B, T] in seconds.
+        text_bias: Additive float[B * T, 1, 1, N] that hides padded text, or None.
+        frame_bias: Additive float[B, 1, 1, T] that hides padded frames, or None.
+        spatial_masks: bool[M, N, N].
+        temporal_masks: bool[M, T, T].
+    """
+
+    patches: Tensor
+    queries: int
+    frame_mask: Tensor
+    times: Tensor
+    text_bias: Tensor | None
+    frame_bias: Tensor | None
+    spatial_masks: Tensor
+    temporal_masks: Tensor
+
+
+def masks_of_layer(settings: ModelSettings, layer: int, available: int) -> int:
+    """How many masks the routers of a layer mix: masks_per_layer, at most what the family has."""
+    per_layer = settings.masks_per_layer
+    return min(per_layer[min(layer, len(per_layer) - 1)], available)
+
+
+class SpatialTemporalLayer(nn.Module):
+    """What is new in one layer.
+
+    Args:
+        pretrained: transformers' Q-Former layer.
+        settings: The method's switches.
+        index: Which layer, from 0.
+        width: Q-Former width `C`.
+    """
+
+    def __init__(self, pretrained: nn.Module, settings: ModelSettings, *, index: int, width: int):
+        super().__init__()
+        self.settings = settings
+        attention = cast(Any, pretrained).attention
+        self.dropout = float(attention.attention.attention_dropout)
+        self.temporal = TemporalAttention(attention) if settings.mqt else None
+        gated = settings.mqt and settings.temporal_gate == "learned"
+        self.temporal_gate = TemporalGate(settings.gate_init) if gated else None
+        relative = settings.mqt and settings.temporal_position == "relative"
+        heads = attention.attention.num_attention_heads
+        scale = settings.position_scale
+        self.temporal_position = RelativePosition(heads=heads, scale=scale) if relative else None
+        self.spatial_router = self._router("spatial", index, SPATIAL_MASKS, width)
+        bounded = len(settings.temporal_radii)
+        self.temporal_router = self._router("temporal", index, 1 + bounded, width)
+
+    def _router(self, family: str, index: int, available: int, width: int) -> Router | None:
+        masks = masks_of_layer(self.settings, index, available)
+        if self.settings.routing not in (family, "both") or masks == 1:
+            return None  # a single mask is the unbounded one: plain attention
+        hard = self.settings.routing_choice == "hard"
+        temperature = self.settings.routing_temperature
+        return Router(width=width, masks=masks, hard=hard, temperature=temperature)
+
+    def forward(
+        self, layer: Any, x: Tensor, clip: Clip, *, last: bool = False
+    ) -> tuple[Tensor, LayerRouting]:
+        """Spatial, temporal, cross-attention, feed-forward.
+
+        Args:
+            layer: transformers' Q-Former layer.
+            x: float[B, T, N, C], queries first.
+            clip: The batch.
+            last: Compute the queries only: nothing reads the text tokens any more.
+
+        Returns:
+            float[B, T, N or Q, C] and the routing probabilities.
+        """
+        routing = LayerRouting()
+        x = self._spatial(layer, x, clip, last, routing)
+        queries, text = x[:, :, : clip.queries], x[:, :, clip.queries :]
+        if self.temporal is not None:
+            if self.settings.temporal_tokens == "all":
+                x = self._temporal(x, clip, routing)
+                queries, text = x[:, :, : clip.queries], x[:, :, clip.queries :]
+            else:
+                queries = self._temporal(queries, clip, routing)
+        if layer.has_cross_attention:
+            queries = self._cross(layer.crossattention, queries, clip)
+        queries = layer.output_query(layer.intermediate_query(queries), queries)
+        if text.shape[2]:
+            text = layer.output(layer.intermediate(text), text)
+            return torch.cat([queries, text], dim=2), routing
+        return queries, routing
+
+    def _spatial(
+        self, layer: Any, x: Tensor, clip: Clip, last: bool, routing: LayerRouting
+    ) -> Tensor:
+        inner, frames = layer.attention.attention, x.shape[1]
+        split = "b t n (h d) -> (b t) h n d"
+        asking = x[:, :, : clip.queries] if last else x
+        heads = inner.num_attention_heads
+        query = rearrange(inner.query(asking), split, h=heads)
+        key = rearrange(inner.key(x), split, h=heads)
+        value = rearrange(inner.value(x), split, h=heads)
+        mixture = None
+        if self.spatial_router is not None:
+            pooled = rearrange(x[:, :, : clip.queries].mean(dim=2), "b t c -> (b t) c")
+            alpha = self.spatial_router(pooled)
+            routing.spatial = rearrange(alpha, "(b t) m -> b t m", t=frames)
+            masks = clip.spatial_masks[: alpha.shape[-1]]
+            mixture = Routing(alpha, masks, self.settings.routing_form)
+        mixed = routed_attention(
+            query, key, value, bias=clip.text_bias, routing=mixture, dropout=self._drop()
+        )
+        mixed = rearrange(mixed, "(b t) h n d -> b t n (h d)", t=frames)
+        return cast(Tensor, layer.attention.output(mixed, asking))
+
+    def _temporal(self, x: Tensor, clip: Clip, routing: LayerRouting) -> Tensor:
+        assert self.temporal is not None
+        bias = clip.frame_bias
+        if self.temporal_position is not None:
+            position = self.temporal_position(clip.times).to(x.dtype)
+            bias = position if bias is None else position + bias
+        mixture = None
+        if self.temporal_router is not None:
+            per_frame = x[:, :, : clip.queries].mean(dim=2)
+            alpha = self.temporal_router(masked_mean(per_frame, clip.frame_mask))
+            routing.temporal = alpha
+            masks = clip.temporal_masks[: alpha.shape[-1]]
+            mixture = Routing(alpha, masks, self.settings.routing_form)
+        block = self.temporal(x, bias=bias, routing=mixture, dropout=self._drop())
+        if self.temporal_gate is None:
+            return cast(Tensor, block)
+        return cast(Tensor, self.temporal_gate(x, block))
+
+    def _cross(self, attention: Any, queries: Tensor, clip: Clip) -> Tensor:
+        inner, frames = attention.attention, queries.shape[1]
+        heads = inner.num_attention_heads
+        query = rearrange(inner.query(queries), "b t q (h d) -> (b t) h q d", h=heads)
+        key = rearrange(inner.key(clip.patches), "f p (h d) -> f h p d", h=heads)
+        value = rearrange(inner.value(clip.patches), "f p (h d) -> f h p d", h=heads)
+        mixed = routed_attention(query, key, value, dropout=self._drop())
+        mixed = rearrange(mixed, "(b t) h q d -> b t q (h d)", t=frames)
+        return cast(Tensor, attention.output(mixed, queries))
+
+    def _drop(self) -> float:
+        return self.dropout if self.training else 0.0
+
+
+class SpatialTemporalQFormer(nn.Module):
+    """All that is new, and the loop over the layers.
+
+    Args:
+        qformer: transformers' pretrained Q-Former.
+        settings: The method's switches.
+        queries: Query tokens `Q`.
+    """
+
+    def __init__(self, qformer: nn.Module, settings: ModelSettings, *, queries: int):
+        super().__init__()
+        self.settings = settings
+        width = int(cast(Any, qformer).config.hidden_size)
+        layers = cast(Any, qformer).encoder.layer
+        self.layers = nn.ModuleList(
+            [
+                SpatialTemporalLayer(layer, settings, index=i, width=width)
+                for i, layer in enumerate(layers)
+            ]
+        )
+        absolute = settings.mqt and settings.temporal_position == "absolute"
+        self.absolute_position = (
+            AbsolutePosition(
+                max_frames=settings.max_frames,
+                queries=queries,
+                width=width,
+                scale=settings.position_scale,
+            )
+            if absolute
+            else None
+        )
+        self.attention_pool = AttentionPool(width) if settings.pool == "attention" else None
+
+    def forward(
+        self,
+        qformer: Any,
+        query_tokens: Tensor,
+        patches: Tensor,
+        *,
+        times: Tensor,
+        frame_mask: Tensor,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+    ) -> tuple[Tensor, list[LayerRouting]]:
+        """Runs a batch of clips.
+
+        Args:
+            qformer: transformers' pretrained Q-Former.
+            query_tokens: float[1, Q, C].
+            patches: float[B, T, P, Cv].
+            times: float[B, T] in seconds.
+            frame_mask: bool[B, T], False where a frame is padding.
+            input_ids: int[B, L] text of the Q-Former, or None.
+            attention_mask: [B, L], 0 where text is padding.
+
+        Returns:
+            Pooled queries float[B, K, C] and the routing probabilities of each layer.
+        """
+        batch, frames = patches.shape[:2]
+        embedded = embed(qformer, query_tokens, input_ids, batch)
+        x = repeat(embedded, "b n c -> b t n c", t=frames)
+        if self.absolute_position is not None:
+            x = self.absolute_position(x, all_tokens=self.settings.temporal_tokens == "all")
+        queries, tokens, device = query_tokens.shape[1], x.shape[2], x.device
+        text_bias = None
+        if input_ids is not None and attention_mask is not None and not bool(attention_mask.all()):
+            seen = nn.functional.pad(attention_mask.bool(), (queries, 0), value=True)
+            text_bias = repeat(masked_bias(seen, x.dtype), "b n -> (b t) 1 1 n", t=frames)
+        frame_bias = None
+        if not bool(frame_mask.all()):
+            frame_bias = rearrange(masked_bias(frame_mask, x.dtype), "b t -> b 1 1 t")
+        clip = Clip(
+            patches=rearrange(patches, "b t p c -> (b t) p c").to(x.dtype),
+            queries=queries,
+            frame_mask=frame_mask,
+            times=times,
+            text_bias=text_bias,
+            frame_bias=frame_bias,
+            spatial_masks=spatial_masks(queries, tokens - queries, device),
+            temporal_masks=temporal_masks(frames, self.settings.temporal_radii, device),
+        )
+        routing = []
+        pretrained = qformer.encoder.layer
+        for i, (layer, new) in enumerate(zip(pretrained, self.layers, strict=True)):
+            x, probabilities = new(layer, x, clip, last=i == len(self.layers) - 1)
+            routing.append(probabilities)
+        pooled = pool_frames(x, frame_mask, pool=self.settings.pool, attention=self.attention_pool)
+        return pooled, routing
+
+
+def embed(qformer: Any, query_tokens: Tensor, input_ids: Tensor | None, batch: int) -> Tensor:
+    """The Q-Former's input of one frame.
+
+    Args:
+        qformer: InstructBLIP's Q-Former, or BLIP-2's, which has no embeddings of its own.
+        query_tokens: float[1, Q, C].
+        input_ids: int[B, L], or None for no text.
+        batch: `B`.
+
+    Returns:
+        float[B, N, C].
+    """
+    queries = query_tokens.expand(batch, -1, -1)
+    if hasattr(qformer, "embeddings"):
+        return cast(Tensor, qformer.embeddings(input_ids=input_ids, query_embeds=queries))
+    queries = queries.to(qformer.layernorm.weight.dtype)
+    return cast(Tensor, qformer.dropout(qformer.layernorm(queries)))

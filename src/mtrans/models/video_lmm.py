@@ -1,0 +1,427 @@
+"""The assembled model. Start reading here.
+
+::
+
+    pixels[B,T,3,H,W] -encode_frames-> patches[B,T,P,Cv]        frozen ViT, no gradient, cacheable
+      -encode_video-> tokens[B,K,D]                             st_qformer.py, pooling.py, projection
+      -forward / generate / score_choices-> LLM reads [K visual tokens][prompt][answer]
+
+Two classes, one per pretrained family; each *is* its transformers class, so published checkpoints load
+through `from_pretrained` with their own parameter names. The switches travel in ``config.mtrans``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from einops import rearrange, repeat
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import Blip2ForConditionalGeneration, InstructBlipForConditionalGeneration
+from transformers.utils import ModelOutput
+
+from mtrans.core.errors import SettingsError
+from mtrans.core.settings import ModelSettings, settings_from_dict
+from mtrans.models.pooling import AttentionPool
+from mtrans.models.routing import Router
+from mtrans.models.scoring import ScoringMixin
+from mtrans.models.st_qformer import LayerRouting, SpatialTemporalQFormer
+from mtrans.models.temporal import AbsolutePosition, RelativePosition, SharedLinear, TemporalGate
+
+NEW_MODULES = (Router, AttentionPool, AbsolutePosition, RelativePosition, TemporalGate)
+
+
+@dataclass
+class VideoLMMOutput(ModelOutput):
+    """What `forward` gives.
+
+    Attributes:
+        loss: Mean cross-entropy over the answer tokens, where labels were given.
+        logits: float[B, S, V] (decoder-only; with labels only if ``all_logits``), or the decoder's.
+        visual_tokens: float[B, K, D].
+        routing: Routing probabilities of each layer.
+    """
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    visual_tokens: Tensor | None = None
+    routing: list[LayerRouting] | None = None
+
+
+def settings_to_config(settings: ModelSettings) -> dict[str, Any]:
+    """Switches as JSON types, for ``config.mtrans``."""
+    plain = dataclasses.asdict(settings)
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in plain.items()}
+
+
+def settings_from_config(data: Mapping[str, Any]) -> ModelSettings:
+    """Inverse of :func:`settings_to_config`.
+
+    Raises:
+        SettingsError: Unknown key or wrong value.
+    """
+    return settings_from_dict({"model": dict(data)}).model
+
+
+class VideoLMM(ScoringMixin):
+    """What both families share; a mixin in front of the transformers class.
+
+    Args:
+        config: The family's transformers config.
+        settings: The switches; None takes ``config.mtrans``, or the defaults where it has none.
+    """
+
+    _keys_to_ignore_on_load_missing = [r"^st_qformer\."]  # noqa: RUF012 - new by design
+    accepts_loss_kwargs = True
+
+    def __init__(
+        self, config: Any, settings: ModelSettings | Mapping[str, Any] | None = None, **kwargs: Any
+    ):
+        super().__init__(config, **kwargs)
+        if settings is None:
+            settings = getattr(config, "mtrans", None) or {}
+        if not isinstance(settings, ModelSettings):
+            settings = settings_from_config(settings)
+        self.settings = settings
+        config.mtrans = settings_to_config(settings)
+        self.st_qformer = SpatialTemporalQFormer(
+            self.qformer, settings, queries=config.num_query_tokens
+        )
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
+        """As transformers' own; what is trained is fp32 whatever dtype the frozen part loads in.
+
+        Args:
+            *args: Name or folder.
+            **kwargs: transformers' own, and `settings` (:class:`ModelSettings`).
+
+        Returns:
+            The model (with loading information, where that was asked for).
+        """
+        loaded = cast(Any, super()).from_pretrained(*args, **kwargs)
+        (loaded[0] if isinstance(loaded, tuple) else loaded).st_qformer.float()
+        return loaded
+
+    @property
+    def is_gradient_checkpointing(self) -> bool:
+        """The name peft still asks for; transformers 5.23 warns of it."""
+        return any(getattr(module, "gradient_checkpointing", False) for module in self.modules())
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, NEW_MODULES):
+            module.reset_parameters()
+        elif not isinstance(module, SharedLinear):  # its owner initialises W
+            super()._init_weights(module)
+
+    # ---- vision ------------------------------------------------------------------------------
+
+    @property
+    def reads_qformer_text(self) -> bool:
+        """Whether text takes part in the Q-Former (early fusion, and a Q-Former that embeds text)."""
+        return self.settings.fusion == "early" and hasattr(self.qformer, "embeddings")
+
+    def visual_tokens(self, frames: int) -> int:
+        """Visual tokens `K` the LLM sees for a clip of so many frames."""
+        queries = int(self.config.num_query_tokens)
+        return frames * queries if self.settings.pool == "concat" else queries
+
+    def set_routing_temperature(self, temperature: float) -> None:
+        """Sets the Gumbel temperature of every router, for annealing."""
+        for module in self.modules():
+            if isinstance(module, Router):
+                module.temperature = temperature
+
+    @torch.no_grad()
+    def encode_frames(self, pixel_values: Tensor, *, frames_at_once: int | None = None) -> Tensor:
+        """Runs the frozen ViT.
+
+        Args:
+            pixel_values: float[B, T, 3, H, W], preprocessed.
+            frames_at_once: Frames in one ViT pass, to bound memory; None runs all.
+
+        Returns:
+            float[B, T, P, Cv].
+        """
+        frames = rearrange(pixel_values, "b t c h w -> (b t) c h w")
+        parts = [
+            self.vision_model(pixel_values=part).last_hidden_state
+            for part in frames.split(frames_at_once or len(frames))
+        ]
+        return rearrange(torch.cat(parts), "(b t) p c -> b t p c", t=pixel_values.shape[1])
+
+    def encode_video(
+        self,
+        patch_features: Tensor,
+        frame_times: Tensor | None = None,
+        frame_mask: Tensor | None = None,
+        qformer_input_ids: Tensor | None = None,
+        qformer_attention_mask: Tensor | None = None,
+    ) -> tuple[Tensor, list[LayerRouting]]:
+        """From patch features to what the LLM sees.
+
+        Args:
+            patch_features: float[B, T, P, Cv].
+            frame_times: float[B, T] in seconds; None counts frames.
+            frame_mask: bool[B, T], False where a frame is padding; None has none.
+            qformer_input_ids: int[B, L]; unused without early fusion and by BLIP-2.
+            qformer_attention_mask: [B, L]; None has no padding.
+
+        Returns:
+            Visual tokens float[B, K, D], and the routing probabilities of each layer.
+        """
+        batch, frames = patch_features.shape[:2]
+        if not self.settings.vision:
+            patch_features = torch.zeros_like(patch_features)
+        if frame_times is None:
+            frame_times = repeat(
+                torch.arange(frames, device=patch_features.device).float(), "t -> b t", b=batch
+            )
+        if frame_mask is None:
+            frame_mask = torch.ones(batch, frames, dtype=torch.bool, device=patch_features.device)
+        if not self.reads_qformer_text:
+            qformer_input_ids = qformer_attention_mask = None
+        pooled, routing = self.st_qformer(
+            self.qformer,
+            self.query_tokens,
+            patch_features,
+            times=frame_times,
+            frame_mask=frame_mask.bool(),
+            input_ids=qformer_input_ids,
+            attention_mask=qformer_attention_mask,
+        )
+        return self.language_projection(pooled.to(self._projection_dtype)), routing
+
+    @property
+    def _projection_dtype(self) -> torch.dtype:
+        dtype = self.language_projection.weight.dtype
+        return dtype if dtype.is_floating_point else torch.get_default_dtype()
+
+    def _visual(
+        self, pixel_values: Tensor | None, patch_features: Tensor | None, **clip: Any
+    ) -> tuple[Tensor, list[LayerRouting]]:
+        if patch_features is None:
+            if pixel_values is None:
+                raise SettingsError(
+                    "neither pixel_values nor patch_features given; pass one of them"
+                )
+            if self.settings.vision:
+                patch_features = self.encode_frames(pixel_values)
+            else:  # the text-only control never looks, so the ViT need not run
+                grid = self.vision_model.embeddings
+                shape = (*pixel_values.shape[:2], grid.num_positions, grid.embed_dim)
+                patch_features = pixel_values.new_zeros(shape)
+        return self.encode_video(patch_features, **clip)
+
+    # ---- language ----------------------------------------------------------------------------
+
+    def _llm_inputs(
+        self,
+        visual: Tensor,
+        input_ids: Tensor,
+        attention_mask: Tensor | None,
+        frame_mask: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Puts visual tokens into their places.
+
+        Returns:
+            Embeddings float[B, S, D] and attention mask int[B, S], in which the places of padded
+            frames (`concat`) are closed.
+        """
+        embeds = self.get_input_embeddings()(input_ids)
+        if attention_mask is None:
+            attention_mask = torch.ones_like(input_ids)
+        place = input_ids == self.config.image_token_id
+        tokens = visual.shape[1]
+        if not bool((place.sum(dim=1) == tokens).all()):
+            raise SettingsError(
+                f"input_ids hold {place.sum(dim=1).tolist()} visual places, the clips give {tokens};"
+                f" start each prompt with {tokens} times token {self.config.image_token_id}"
+            )
+        embeds = embeds.masked_scatter(
+            rearrange(place, "b s -> b s 1"), visual.to(embeds.device, embeds.dtype)
+        )
+        if frame_mask is not None and self.settings.pool == "concat":
+            queries = int(self.config.num_query_tokens)
+            there = repeat(frame_mask.to(attention_mask.dtype), "b t -> b (t q)", q=queries)
+            attention_mask = attention_mask.masked_scatter(place, there)
+        return embeds, attention_mask
+
+    def forward(
+        self,
+        pixel_values: Tensor | None = None,
+        patch_features: Tensor | None = None,
+        frame_times: Tensor | None = None,
+        frame_mask: Tensor | None = None,
+        qformer_input_ids: Tensor | None = None,
+        qformer_attention_mask: Tensor | None = None,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        num_items_in_batch: Tensor | int | None = None,
+        all_logits: bool | None = None,
+        **kwargs: Any,
+    ) -> VideoLMMOutput:
+        """Answers a batch of prompts about clips.
+
+        Args:
+            pixel_values: float[B, T, 3, H, W]; or
+            patch_features: float[B, T, P, Cv] as `encode_frames` gives them.
+            frame_times: float[B, T] in seconds.
+            frame_mask: bool[B, T].
+            qformer_input_ids: int[B, L].
+            qformer_attention_mask: [B, L].
+            input_ids: int[B, S]: K image tokens, prompt, and (decoder-only LLMs) answer.
+            attention_mask: [B, S].
+            labels: int[B, S] with -100 outside the answer; with an encoder-decoder LLM int[B, A].
+            num_items_in_batch: Answer tokens in the whole optimizer step, as transformers' Trainer
+                gives it: the loss is the sum over it. None takes those of this batch.
+            all_logits: Compute logits at all positions; None does so where there are no labels.
+            **kwargs: For the language model.
+
+        Returns:
+            Loss, logits, visual tokens, routing.
+
+        Raises:
+            SettingsError: No vision input, no prompt, or the wrong number of visual places.
+        """
+        if input_ids is None:
+            raise SettingsError("input_ids not given; pass visual places and prompt as token ids")
+        visual, routing = self._visual(
+            pixel_values,
+            patch_features,
+            frame_times=frame_times,
+            frame_mask=frame_mask,
+            qformer_input_ids=qformer_input_ids,
+            qformer_attention_mask=qformer_attention_mask,
+        )
+        embeds, seen = self._llm_inputs(visual, input_ids, attention_mask, frame_mask)
+        if self.config.use_decoder_only_language_model:
+            loss, logits = self._decode(
+                embeds, seen, labels, num_items_in_batch, all_logits, **kwargs
+            )
+        else:
+            out = self.language_model(
+                inputs_embeds=embeds, attention_mask=seen, labels=labels, **kwargs
+            )
+            logits, loss = out.logits, out.loss
+            if labels is not None and num_items_in_batch is not None:
+                loss = answer_loss(
+                    logits[labels != -100], labels[labels != -100], num_items_in_batch
+                )
+        return VideoLMMOutput(loss=loss, logits=logits, visual_tokens=visual, routing=routing)
+
+    def _decode(
+        self,
+        embeds: Tensor,
+        seen: Tensor,
+        labels: Tensor | None,
+        num_items: Tensor | int | None,
+        all_logits: bool | None,
+        **kwargs: Any,
+    ) -> tuple[Tensor | None, Tensor | None]:
+        hidden = self.language_model.base_model(
+            inputs_embeds=embeds,
+            attention_mask=seen,
+            position_ids=positions(seen),
+            use_cache=False,
+            **kwargs,
+        )[0]
+        head = self.get_output_embeddings()
+        loss = logits = None
+        if labels is not None:
+            # the vocabulary is projected at answer positions only: most of S is prompt
+            targets = labels[:, 1:]
+            answer = targets != -100
+            loss = answer_loss(head(hidden[:, :-1][answer]), targets[answer], num_items)
+        if all_logits or (all_logits is None and labels is None):
+            logits = head(hidden)
+        return loss, logits
+
+    @torch.no_grad()
+    def generate(
+        self,
+        pixel_values: Tensor | None = None,
+        patch_features: Tensor | None = None,
+        frame_times: Tensor | None = None,
+        frame_mask: Tensor | None = None,
+        qformer_input_ids: Tensor | None = None,
+        qformer_attention_mask: Tensor | None = None,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        **generate_kwargs: Any,
+    ) -> Tensor:
+        """Writes answers: greedy, beam or sampling, as transformers' `generate` is told.
+
+        Args:
+            pixel_values: float[B, T, 3, H, W]; or
+            patch_features: float[B, T, P, Cv].
+            frame_times: float[B, T] in seconds.
+            frame_mask: bool[B, T].
+            qformer_input_ids: int[B, L].
+            qformer_attention_mask: [B, L].
+            input_ids: int[B, S]: K image tokens and prompt; pad decoder-only prompts on the left.
+            attention_mask: [B, S].
+            **generate_kwargs: max_new_tokens, num_beams, do_sample, ...
+
+        Returns:
+            int[B, S + new]: as InstructBLIP's own `generate`, the prompt's ids come first with a
+            decoder-only LLM (new tokens are ``ids[:, S:]``); with an encoder-decoder LLM the
+            decoder's ids alone.
+        """
+        if input_ids is None:
+            raise SettingsError("input_ids not given; pass visual places and prompt as token ids")
+        visual, _ = self._visual(
+            pixel_values,
+            patch_features,
+            frame_times=frame_times,
+            frame_mask=frame_mask,
+            qformer_input_ids=qformer_input_ids,
+            qformer_attention_mask=qformer_attention_mask,
+        )
+        embeds, seen = self._llm_inputs(visual, input_ids, attention_mask, frame_mask)
+        inputs = {"inputs_embeds": embeds, "attention_mask": seen}
+        if self.config.use_decoder_only_language_model:
+            inputs["input_ids"] = input_ids
+        return cast(Tensor, self.language_model.generate(**inputs, **generate_kwargs))
+
+
+def positions(attention_mask: Tensor) -> Tensor:
+    """Position ids that count attended tokens only, so that padding anywhere changes nothing.
+
+    Args:
+        attention_mask: int[B, S].
+
+    Returns:
+        int[B, S].
+    """
+    return (attention_mask.long().cumsum(dim=1) - 1).clamp(min=0)
+
+
+def answer_loss(logits: Tensor, targets: Tensor, num_items: Tensor | int | None) -> Tensor:
+    """Cross-entropy over answer tokens.
+
+    Args:
+        logits: float[n, V].
+        targets: int[n].
+        num_items: What the sum is divided by; None divides by n.
+
+    Returns:
+        float[].
+    """
+    total = F.cross_entropy(logits.float(), targets, reduction="sum")
+    count = max(targets.numel(), 1) if num_items is None else num_items
+    return total / count
+
+
+class VideoInstructBlip(VideoLMM, InstructBlipForConditionalGeneration):
+    """InstructBLIP over clips; loads any InstructBLIP checkpoint."""
+
+
+class VideoBlip2(VideoLMM, Blip2ForConditionalGeneration):
+    """BLIP-2 over clips; loads any BLIP-2 checkpoint. Its Q-Former reads no text."""
