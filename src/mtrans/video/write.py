@@ -97,7 +97,7 @@ def write_video(
                 container.mux(video.encode(frame))
             container.mux(video.encode(None))
         os.replace(partial, path)
-    except OSError as error:  # PyAV's own errors among them
+    except (OSError, av.error.FFmpegError) as error:
         reason = " ".join(str(error).split())
         raise VideoError(
             f"{path}: can't be written ({reason}); check the folder, its space and the settings"
