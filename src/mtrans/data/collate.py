@@ -28,7 +28,7 @@ IGNORED = -100
 """Label without loss, as torch's and transformers' cross-entropy take it."""
 
 Item: TypeAlias = tuple[Sample, "np.ndarray | Tensor", "np.ndarray | Tensor"]
-"""A sample; pixels float[T, 3, H, W] or patch features float[T, P, Cv]; times float[T] in seconds."""
+"""A sample; pixels float[T, 3, H, W] or patch features float[T, P, Cv]; times float[T] in s."""
 
 _Key: TypeAlias = tuple[Any, ...]
 
@@ -200,8 +200,8 @@ def pad_frames(items: Sequence[Item]) -> dict[str, Tensor]:
     Raises:
         SettingsError: Pixels and features in one batch, or frames of different size.
     """
-    clips = [torch.as_tensor(np.asarray(frames), dtype=torch.float32) for _, frames, _ in items]
-    times = [torch.as_tensor(np.asarray(t), dtype=torch.float32) for _, _, t in items]
+    clips = [_floats(frames) for _, frames, _ in items]
+    times = [_floats(when) for _, _, when in items]
     shapes = {tuple(clip.shape[1:]) for clip in clips}
     if len(shapes) != 1:
         raise SettingsError(
@@ -242,6 +242,12 @@ def pad_rows(
         ids[place, span] = torch.tensor(row, dtype=torch.long)
         mask[place, span] = torch.tensor(own, dtype=torch.long)
     return ids, mask
+
+
+def _floats(values: np.ndarray | Tensor) -> Tensor:
+    if isinstance(values, Tensor):
+        return values.to(dtype=torch.float32, device="cpu")
+    return torch.tensor(values, dtype=torch.float32)  # a copy: cached features are read-only
 
 
 def _pad_id(tokenizer: Any) -> int:

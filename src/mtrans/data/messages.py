@@ -7,8 +7,8 @@ Read: ms-swift (``messages``, also its older ``query`` / ``response`` / ``histor
 (``messages`` or ``conversations`` with ``from`` / ``value``), content as text or a list of parts,
 and MMLA's prompts (github.com/thuiar/MMLA), whose utterance, question and candidate labels are
 taken apart into context, question and choices. Every assistant turn becomes a sample; turns before
-it are its context. Written: ``messages`` + ``videos`` plus the manifest's own fields as further columns,
-which those tools pass over, so that a file written here reads back to the same samples.
+it are its context. Written: ``messages`` + ``videos`` plus the manifest's own fields as further
+columns, which those tools pass over, so that a file written here reads back to the same samples.
 """
 
 from __future__ import annotations

@@ -209,10 +209,13 @@ def _letter(place: int) -> str:
 
 # --- text -> candidate --------------------------------------------------------------------------
 
-_NUMBERS = tuple(
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
-    " sixteen seventeen eighteen nineteen twenty".split()  # noqa: SIM905 - a list fills a page
+# fmt: off
+_NUMBERS = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+    "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+    "twenty",
 )
+# fmt: on
 _NUMBER = {word: str(value) for value, word in enumerate(_NUMBERS)}
 _ARTICLES = frozenset(("a", "an", "the"))
 _NEGATIONS = frozenset(

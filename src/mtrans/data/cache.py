@@ -1,0 +1,351 @@
+"""Feature cache: the frozen ViT's patch features of every clip, computed once.
+
+    <folder>/contents.jsonl        file -> hash of its content
+    <folder>/<spec>/spec.json      what these features are
+    <folder>/<spec>/*.bin *.json   the features (see :mod:`mtrans.data.shards`)
+
+The spec's hash covers frame settings, preprocessing, the backbone's frozen weights, the stored
+dtype and the decoding code; a clip's key covers its file's content and window. Whatever changes,
+the key changes with it: nothing stale can be read. The cache knows no model: `encode` is given.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtrans.core.errors import CacheError, MTransError, VideoError
+from mtrans.core.records import Sample
+from mtrans.core.settings import FrameSettings
+from mtrans.data.clips import BadClip, Clip, Progress, clip_of, clips_of
+from mtrans.data.content import ContentIndex
+from mtrans.data.shards import ShardStore, ShardWriter, write_whole
+from mtrans.video.clip import load_clip
+from mtrans.video.preprocess import PreprocessSettings, preprocess
+
+LAYOUT = 1
+
+Encode: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.floating]]
+"""float32[n, 3, H, W] pixels -> float[n, P, Cv] patch features."""
+
+_Decoded: TypeAlias = tuple[Clip, NDArray[np.float32], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class CacheEstimate:
+    """What filling will cost.
+
+    Attributes:
+        clips: Distinct clips asked for.
+        missing: Those not in the cache yet.
+        bytes: Upper bound of what they will take on disk (a short clip may have fewer frames).
+    """
+
+    clips: int
+    missing: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class FillReport:
+    """What filling did.
+
+    Attributes:
+        computed: Clips encoded now.
+        reused: Clips that were there, or that another process added meanwhile.
+        bad: Clips that can't be read, where these were to be skipped.
+    """
+
+    computed: int
+    reused: int
+    bad: tuple[BadClip, ...]
+
+
+class FeatureCache:
+    """Patch features of clips, memory-mapped.
+
+    Args:
+        folder: The cache's folder; None is :func:`default_folder`.
+        frames: How clips are sampled.
+        preprocess: How frames are prepared.
+        backbone: Hash of the frozen weights that encode them.
+        dtype: ``same`` stores what `encode` returns, so that training from the cache equals
+            training from video; ``float16`` halves the size and rounds to 11 bits.
+        feature_shape: (P, Cv), needed for :meth:`estimate` and :meth:`blank` of an empty cache.
+
+    Raises:
+        CacheError: The folder holds something else under this name.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path | None,
+        *,
+        frames: FrameSettings,
+        preprocess: PreprocessSettings,
+        backbone: str,
+        dtype: Literal["same", "float16"] = "same",
+        feature_shape: tuple[int, int] | None = None,
+    ):
+        self.frames = frames
+        self.preprocess = preprocess
+        self.dtype = dtype
+        self.spec = {
+            "layout": LAYOUT,
+            "frames": dataclasses.asdict(frames),
+            "preprocess": dataclasses.asdict(preprocess),
+            "backbone": backbone,
+            "dtype": dtype,
+            "decoding": _decoding_hash(),
+        }
+        root = Path(folder) if folder is not None else default_folder()
+        text = json.dumps(self.spec, sort_keys=True)
+        self.folder = root / hashlib.sha256(text.encode()).hexdigest()[:20]
+        self._check_spec(text)
+        self.contents = ContentIndex(root / "contents.jsonl")
+        self.store = ShardStore(self.folder)
+        self._feature_shape = feature_shape
+
+    def missing(self, samples: Iterable[Sample]) -> list[Clip]:
+        """Returns the distinct clips whose features are not there, in order of first use.
+
+        Raises:
+            VideoError: A file can't be read.
+        """
+        self.store.refresh()
+        return [clip for clip in clips_of(samples) if self._key(clip) not in self.store.entries]
+
+    def estimate(self, samples: Iterable[Sample]) -> CacheEstimate:
+        """Says what :meth:`fill` would compute and store, without doing it. Unreadable files count.
+
+        Raises:
+            CacheError: The features' shape is not known; give `feature_shape`.
+        """
+        self.store.refresh()
+        clips = clips_of(samples)
+        missing = sum(not self._present(clip) for clip in clips)
+        item = 2 if self.dtype == "float16" else self._item_bytes()
+        one = int(np.prod(self.feature_shape)) * self.frames.count * item
+        return CacheEstimate(clips=len(clips), missing=missing, bytes=missing * one)
+
+    def fill(
+        self,
+        samples: Iterable[Sample],
+        encode: Encode,
+        progress: Progress | None = None,
+        *,
+        skip_bad: bool = False,
+        workers: int = 2,
+        batch_frames: int = 64,
+    ) -> FillReport:
+        """Computes what is missing. Stopped at any point, even killed, it goes on where it was.
+
+        Args:
+            samples: Whose clips are needed.
+            encode: float32[n, 3, H, W] -> float[n, P, Cv].
+            progress: Called with (clips ready, clips in all).
+            skip_bad: List unreadable clips in the report instead of stopping at the first.
+            workers: Threads that decode ahead of `encode`.
+            batch_frames: Frames given to `encode` at once, rounded up to whole clips.
+
+        Returns:
+            What was done.
+
+        Raises:
+            VideoError: A clip can't be read (not with `skip_bad`).
+            CacheError: `encode` returned something else than features.
+        """
+        self.store.refresh()
+        self.store.remove_damaged()
+        clips = clips_of(samples)
+        bad: dict[Clip, str] = {}
+        todo = []
+        for clip, users in clips.items():
+            try:
+                if self._key(clip) not in self.store.entries:
+                    todo.append(clip)
+            except VideoError as error:
+                _note(bad, clip, users, error, skip_bad)
+        # two processes that start together begin at different places and meet, instead of both
+        # doing everything
+        turn = (os.getpid() * 7919) % len(todo) if todo else 0
+        todo = todo[turn:] + todo[:turn]
+        ready, computed = len(clips) - len(todo), 0
+        self._save_spec()
+        with ShardWriter(self.folder) as writer:
+            decoded = self._decode_ahead(todo, workers)
+            for batch in _batches(decoded, clips, bad, skip_bad, batch_frames):
+                computed += self._encode(batch, encode, writer)
+                ready += len(batch)
+                if progress is not None:
+                    progress(ready, len(clips))
+        self.store.refresh()
+        listed = tuple(BadClip(c, r, tuple(s.id for s in clips[c])) for c, r in bad.items())
+        if progress is not None and ready < len(clips):
+            progress(len(clips), len(clips))
+        return FillReport(computed, len(clips) - computed - len(bad), listed)
+
+    def get(self, sample: Sample) -> tuple[NDArray[np.floating], NDArray[np.float64]]:
+        """Returns a clip's (features float[T, P, Cv], times float64[T]); read-only.
+
+        Raises:
+            CacheError: They are not there, or damaged.
+            VideoError: The file can't be read.
+        """
+        clip = clip_of(sample)
+        key = self._key(clip)
+        if key not in self.store.entries:
+            self.store.refresh()
+        if key not in self.store.entries:
+            why = f" ({len(self.store.damaged)} damaged shards)" if self.store.damaged else ""
+            raise CacheError(f"{clip.video}: not in the cache {self.folder}{why}; fill it first")
+        return self.store.get(key)
+
+    def blank(self, count: int) -> NDArray[np.float32]:
+        """Returns features float32[count, P, Cv] of zeros.
+
+        Raises:
+            CacheError: The features' shape is not known; give `feature_shape`.
+        """
+        return np.zeros((count, *self.feature_shape), dtype=np.float32)
+
+    @property
+    def feature_shape(self) -> tuple[int, int]:
+        """(P, Cv) of a frame."""
+        for entry in self.store.entries.values():
+            return entry.shape[1], entry.shape[2]
+        if self._feature_shape is None:
+            raise CacheError(f"{self.folder} is empty: the size of features is not known yet")
+        return self._feature_shape
+
+    def _item_bytes(self) -> int:
+        for entry in self.store.entries.values():
+            return np.dtype(entry.dtype).itemsize
+        return 4
+
+    def _key(self, clip: Clip) -> str:
+        return f"{self.contents.digest(clip.video)}@{clip.start}-{clip.end}"
+
+    def _present(self, clip: Clip) -> bool:
+        try:
+            return self._key(clip) in self.store.entries
+        except VideoError:
+            return False
+
+    def _check_spec(self, text: str) -> None:
+        try:
+            found = (self.folder / "spec.json").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return
+        if found != text:
+            raise CacheError(f"{self.folder}/spec.json says something else; delete this folder")
+
+    def _save_spec(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not (self.folder / "spec.json").exists():
+            write_whole(self.folder / "spec.json", json.dumps(self.spec, sort_keys=True))
+
+    def _decode_ahead(
+        self, clips: Sequence[Clip], workers: int
+    ) -> Iterator[tuple[Clip, Future[_Decoded]]]:
+        """Yields clips with their frames on the way, a few ahead of who asks."""
+        with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+            queue: list[tuple[Clip, Future[_Decoded]]] = []
+            for clip in clips:
+                queue.append((clip, pool.submit(self._decode, clip)))
+                if len(queue) > 2 * workers:
+                    yield queue.pop(0)
+            yield from queue
+
+    def _decode(self, clip: Clip) -> _Decoded:
+        if self._key(clip) in self.store.entries:
+            empty = np.zeros((0, 3, self.preprocess.height, self.preprocess.width), np.float32)
+            return clip, empty, np.zeros(0)
+        shown = load_clip(clip.video, self.frames, clip.start, clip.end)
+        return clip, preprocess(shown.pixels, self.preprocess), shown.times
+
+    def _encode(self, batch: Sequence[_Decoded], encode: Encode, writer: ShardWriter) -> int:
+        """Encodes and stores clips; returns how many, without those that appeared meanwhile."""
+        self.store.refresh()
+        batch = [d for d in batch if len(d[2]) and self._key(d[0]) not in self.store.entries]
+        if not batch:
+            return 0
+        pixels = np.concatenate([p for _, p, _ in batch])
+        features = np.asarray(encode(pixels))
+        if features.ndim != 3 or len(features) != len(pixels):
+            raise CacheError(
+                f"encode returned {list(features.shape)} for {len(pixels)} frames; wanted [n,P,Cv]"
+            )
+        with np.errstate(over="ignore"):  # an overflow is reported below, with what to do
+            stored = features.astype(np.float16 if self.dtype == "float16" else features.dtype)
+        if stored.dtype.name not in ("float32", "float16"):
+            raise CacheError(f"encode returned {features.dtype}; wanted float32 or float16")
+        if not np.isfinite(stored).all():
+            raise CacheError(
+                f"features are not finite as {stored.dtype}; store them with dtype='same', or check"
+                " the backbone's weights"
+            )
+        ends = np.cumsum([len(t) for _, _, t in batch])
+        for (clip, _, times), part in zip(batch, np.split(stored, ends[:-1]), strict=True):
+            writer.put(self._key(clip), part, times)
+        return len(batch)
+
+
+def default_folder() -> Path:
+    """Returns ``mtrans`` below the user's cache folder (``$XDG_CACHE_HOME`` or ``~/.cache``)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mtrans"
+
+
+def _batches(
+    decoded: Iterable[tuple[Clip, Future[_Decoded]]],
+    clips: dict[Clip, list[Sample]],
+    bad: dict[Clip, str],
+    skip_bad: bool,
+    batch_frames: int,
+) -> Iterator[list[_Decoded]]:
+    """Groups clips to at least `batch_frames` frames; notes those that can't be read in `bad`."""
+    batch: list[_Decoded] = []
+    for clip, future in decoded:
+        try:
+            batch.append(future.result())
+        except VideoError as error:
+            _note(bad, clip, clips[clip], error, skip_bad)
+            continue
+        if sum(len(times) for _, _, times in batch) >= batch_frames:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _note(
+    bad: dict[Clip, str], clip: Clip, users: Sequence[Sample], error: MTransError, skip: bool
+) -> None:
+    if not skip:
+        raise VideoError(f"sample '{users[0].id}': {error}") from error
+    bad[clip] = str(error)
+
+
+def _decoding_hash() -> str:
+    """Hash of code and libraries between a file and its pixels: if they change, features may."""
+    import av
+    import PIL
+
+    from mtrans.video import clip, decode, orientation, sampling
+    from mtrans.video import preprocess as preparation
+
+    digest = hashlib.sha256(f"av {av.__version__} pillow {PIL.__version__}".encode())
+    modules: list[Any] = [clip, decode, orientation, sampling, preparation]
+    for module in modules:
+        digest.update(Path(module.__file__).read_bytes())
+    return digest.hexdigest()[:20]

@@ -1,0 +1,254 @@
+"""Everything there is to say about a manifest before training on it. Needs no torch.
+
+`check_manifest` lists all problems, not only the first, and counts what is there; the command line
+prints the result, `to_json` gives it to scripts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mtrans.core.errors import VideoError
+from mtrans.core.records import Sample
+from mtrans.core.settings import FrameSettings
+from mtrans.data.clips import Progress
+from mtrans.data.manifest import Problem, scan_manifest
+
+
+@dataclass(frozen=True)
+class TypeSummary:
+    """Counts of one question type.
+
+    Attributes:
+        samples: How many.
+        answers: Right answer -> how often; open answers too.
+        labels: Index of the right candidate -> how often (should not depend on the place).
+        majority: Share of the commonest answer: what always saying it would score.
+        chance: Mean of 1 / candidates over multiple-choice samples; None without any.
+    """
+
+    samples: int
+    answers: dict[str, int]
+    labels: dict[int, int]
+    majority: float
+    chance: float | None
+
+
+@dataclass(frozen=True)
+class Check:
+    """What `check_manifest` found.
+
+    Attributes:
+        path: The manifest.
+        form: ``manifest`` or ``messages``.
+        samples: Valid samples.
+        videos: Distinct video files.
+        clips: Distinct (file, start, end).
+        seconds: Length of the distinct clips together, as far as the files could be read.
+        answered: Samples with a known answer.
+        multiple_choice: Samples with candidates.
+        splits: Split -> samples; ``""`` is none given.
+        speakers: Distinct speakers.
+        groups: Distinct groups.
+        types: Question type -> counts; ``""`` is none given.
+        problems: Errors and warnings, in file order.
+    """
+
+    path: str
+    form: str
+    samples: int
+    videos: int
+    clips: int
+    seconds: float
+    answered: int
+    multiple_choice: int
+    splits: dict[str, int]
+    speakers: int
+    groups: int
+    types: dict[str, TypeSummary]
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def errors(self) -> list[Problem]:
+        """Problems that stop a run."""
+        return [p for p in self.problems if p.severity == "error"]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing stops a run."""
+        return not self.errors
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the result as a dictionary of JSON types."""
+        return asdict(self)
+
+
+def check_manifest(
+    path: str | Path,
+    *,
+    videos: bool = True,
+    frames: FrameSettings | None = None,
+    video_folder: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Check:
+    """Checks every line, every video and how samples relate to each other.
+
+    Args:
+        path: The manifest, or a ``messages`` + ``videos`` file.
+        videos: Whether to open the video files.
+        frames: Also decode each clip as training would, which finds files damaged further on.
+        video_folder: Where the videos are, if not where the manifest says.
+        progress: Called with (videos opened, videos in all).
+
+    Returns:
+        Problems and counts.
+
+    Raises:
+        ManifestError: The manifest itself can't be read.
+    """
+    scan = scan_manifest(path, video_folder=video_folder)
+    placed = list(zip(scan.lines, scan.samples, strict=True))
+    problems = [*scan.problems, *_twins(str(path), placed), *_leaks(str(path), placed)]
+    durations: dict[str, float] = {}
+    if videos:
+        found = _videos(str(path), placed, frames, durations, progress)
+        problems += found
+    samples = scan.samples
+    windows = {(s.video, s.start, s.end) for s in samples if s.video is not None}
+    return Check(
+        path=str(path),
+        form=scan.form,
+        samples=len(samples),
+        videos=len({s.video for s in samples if s.video is not None}),
+        clips=len(windows),
+        seconds=sum(_length(w, durations) for w in windows),
+        answered=sum(s.answer is not None for s in samples),
+        multiple_choice=sum(s.choices is not None for s in samples),
+        splits=dict(Counter(s.split or "" for s in samples)),
+        speakers=len({s.speaker for s in samples} - {None}),
+        groups=len({s.group for s in samples} - {None}),
+        types=summarise_types(samples),
+        problems=sorted(problems, key=lambda p: p.line),
+    )
+
+
+def summarise_types(samples: Iterable[Sample]) -> dict[str, TypeSummary]:
+    """Counts answers and label places for each question type, commonest answer first."""
+    by_type: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        by_type[sample.type or ""].append(sample)
+    summaries = {}
+    for name, some in sorted(by_type.items()):
+        answers = Counter(s.answer for s in some if s.answer is not None)
+        labels = Counter(s.label for s in some if s.label is not None)
+        chances = [1 / len(s.choices) for s in some if s.choices]
+        summaries[name] = TypeSummary(
+            samples=len(some),
+            answers=dict(answers.most_common()),
+            labels=dict(sorted(labels.items())),
+            majority=max(answers.values()) / answers.total() if answers else 0.0,
+            chance=sum(chances) / len(chances) if chances else None,
+        )
+    return summaries
+
+
+def _twins(path: str, placed: list[tuple[int, Sample]]) -> list[Problem]:
+    """Finds the same question about the same clip: with another answer an error, else a warning."""
+    first: dict[tuple[Any, ...], tuple[int, Sample]] = {}
+    problems = []
+    for line, sample in placed:
+        clip = (sample.video, sample.start, sample.end)
+        key = (*clip, sample.question, sample.context, sample.choices)
+        if key not in first:
+            first[key] = (line, sample)
+            continue
+        other_line, other = first[key]
+        if sample.answer != other.answer:
+            reason = (
+                f"'{sample.answer}', but line {other_line} asks the same and says '{other.answer}'"
+            )
+            problems.append(Problem(path, line, "answer", reason))
+        else:
+            reason = f"same clip, question and answer as line {other_line}"
+            problems.append(Problem(path, line, "", reason, "warning"))
+    return problems
+
+
+def _leaks(path: str, placed: list[tuple[int, Sample]]) -> list[Problem]:
+    """Finds videos and groups that stand on both sides of a split."""
+    problems = []
+    for name in ("video", "group"):
+        first: dict[str, tuple[int, str]] = {}
+        for line, sample in placed:
+            value = getattr(sample, name)
+            if value is None or sample.split is None:
+                continue
+            other_line, split = first.setdefault(value, (line, sample.split))
+            if split != sample.split:
+                reason = (
+                    f"'{value}' is in split '{sample.split}' and, line {other_line}, in '{split}'"
+                )
+                problems.append(Problem(path, line, name, reason, "warning"))
+    return problems
+
+
+def _videos(
+    path: str,
+    placed: list[tuple[int, Sample]],
+    frames: FrameSettings | None,
+    durations: dict[str, float],
+    progress: Progress | None,
+) -> list[Problem]:
+    """Opens every video once; fills `durations`."""
+    from mtrans.video.clip import load_clip
+    from mtrans.video.decode import probe
+
+    users: dict[str, list[tuple[int, Sample]]] = defaultdict(list)
+    for line, sample in placed:
+        if sample.video is not None:
+            users[sample.video].append((line, sample))
+    problems = []
+    for done, (video, asked) in enumerate(users.items(), 1):
+        windows: dict[tuple[float | None, float | None], int] = {}
+        for line, sample in asked:
+            windows.setdefault((sample.start, sample.end), line)
+        try:
+            duration = durations[video] = probe(video).duration
+        except VideoError as error:
+            more = f" ({len(asked)} samples)" if len(asked) > 1 else ""
+            problems.append(Problem(path, asked[0][0], "video", f"{error}{more}"))
+        else:
+            for (start, end), line in windows.items():
+                problem = _outside(start, end, duration)
+                if problem is not None:
+                    problems.append(Problem(path, line, *problem))
+                elif frames is not None:
+                    try:
+                        load_clip(video, frames, start, end)
+                    except VideoError as error:
+                        problems.append(Problem(path, line, "video", str(error)))
+        if progress is not None:
+            progress(done, len(users))
+    return problems
+
+
+def _outside(
+    start: float | None, end: float | None, duration: float
+) -> tuple[str, str, str] | None:
+    if start is not None and start >= duration:
+        return "start", f"{start} s, but the video lasts {duration:.2f} s", "error"
+    # the last frame's own length is often left out of the duration
+    if end is not None and end > duration + 1.0:
+        return "end", f"{end} s, but the video lasts {duration:.2f} s; it is cut there", "warning"
+    return None
+
+
+def _length(window: tuple[Any, ...], durations: dict[str, float]) -> float:
+    video, start, end = window
+    if video not in durations:
+        return 0.0
+    return max(0.0, min(end or durations[video], durations[video]) - (start or 0.0))

@@ -1,0 +1,78 @@
+"""File -> hash of its content, computed once and remembered by path, size and time of change."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from pathlib import Path
+
+from mtrans.core.errors import VideoError
+
+# A file changed twice within one tick of the clock looks the same by time and size, so what was
+# changed so recently is hashed again (git calls such entries racy).
+SETTLED_NS = 2_000_000_000
+
+
+class ContentIndex:
+    """Remembers hashes in a JSONL file that several processes may append to.
+
+    Args:
+        path: The file; made with its folder at the first entry.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self._known: dict[str, tuple[int, int, str]] = {}
+        self._load()
+
+    def digest(self, path: str | Path) -> str:
+        """Returns size and SHA-256 of a file's content as text.
+
+        Args:
+            path: The file.
+
+        Raises:
+            VideoError: It can't be read.
+        """
+        name = os.path.abspath(path)
+        try:
+            state = os.stat(name)
+            known = self._known.get(name)
+            if known and known[:2] == (state.st_size, state.st_mtime_ns):
+                return known[2]
+            digest = f"{_sha256(name)[:40]}-{state.st_size}"
+        except OSError as error:
+            raise VideoError(f"{path}: can't be read: {error.strerror}") from error
+        if time.time_ns() - state.st_mtime_ns > SETTLED_NS:
+            self._known[name] = (state.st_size, state.st_mtime_ns, digest)
+            self._append(name, state.st_size, state.st_mtime_ns, digest)
+        return digest
+
+    def _append(self, *entry: str | int) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        line = json.dumps(entry) + "\n"
+        # one write of one line to a file opened for appending: lines of two processes don't mix
+        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            os.write(handle, line.encode())
+        finally:
+            os.close(handle)
+
+    def _load(self) -> None:
+        try:
+            lines = self.path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return
+        for line in lines:
+            try:
+                name, size, changed, digest = json.loads(line)
+            except ValueError:
+                continue  # a line cut off by a crash only costs one more hash
+            self._known[name] = (size, changed, digest)
+
+
+def _sha256(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,226 @@
+"""Arrays by key, in write-once files: what the feature cache is built on.
+
+    <writer>-0.bin    the arrays, one after another        <writer>-0.json    what lies where
+
+A shard is written under a temporary name, flushed to disk and renamed, first ``.bin``, then
+``.json``; what has no ``.json`` does not exist. So a killed writer leaves nothing half-done, and
+any number of processes can write at once without a lock: each has shards of its own, and readers
+take the union. A key that two have written holds the same array twice, and either will do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+import uuid
+import zlib
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtrans.core.errors import CacheError
+
+ALIGN = 64
+DTYPES = ("float32", "float16")
+
+
+class Entry(NamedTuple):
+    """Where an array lies."""
+
+    shard: str
+    offset: int
+    shape: tuple[int, ...]
+    dtype: str
+    times: tuple[float, ...]
+    crc: int
+
+
+class ShardStore:
+    """Reads all shards of a folder.
+
+    Args:
+        folder: Where they are; need not exist yet.
+
+    Attributes:
+        entries: Key -> place, as of the last :meth:`refresh`.
+        damaged: Shard name -> what is wrong with it; its entries are not in `entries`.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        self.entries: dict[str, Entry] = {}
+        self.damaged: dict[str, str] = {}
+        self._seen: set[str] = set()
+        self._maps: dict[str, NDArray[np.uint8]] = {}
+        self._verified: set[str] = set()
+        self.refresh()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # a memory map would be pickled as a full copy; a worker process opens its own
+        return {**vars(self), "_maps": {}}
+
+    def refresh(self) -> None:
+        """Takes in shards that were finished since the last look."""
+        try:
+            names = sorted(e.name[:-5] for e in os.scandir(self.folder) if e.name.endswith(".json"))
+        except FileNotFoundError:
+            return
+        for name in names:
+            if name in self._seen or name == "spec":
+                continue
+            self._seen.add(name)
+            try:
+                self._take(name)
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                self.damaged[name] = str(error) or type(error).__name__
+
+    def _take(self, name: str) -> None:
+        described = json.loads((self.folder / f"{name}.json").read_bytes())
+        size = (self.folder / f"{name}.bin").stat().st_size
+        if size != described["bytes"]:
+            raise ValueError(f"{size} bytes; wanted {described['bytes']}")
+        for key, offset, shape, dtype, times, crc in described["entries"]:
+            if dtype not in DTYPES:
+                raise ValueError(f"dtype '{dtype}'; wanted one of {', '.join(DTYPES)}")
+            entry = Entry(name, offset, tuple(shape), dtype, tuple(times), crc)
+            self.entries.setdefault(key, entry)
+
+    def get(self, key: str) -> tuple[NDArray[np.floating], NDArray[np.float64]]:
+        """Returns (array, times); the array is mapped from the file and read-only.
+
+        Args:
+            key: One of `entries`.
+
+        Raises:
+            CacheError: The stored bytes are not those that were written.
+        """
+        entry = self.entries[key]
+        path = self.folder / f"{entry.shard}.bin"
+        if entry.shard not in self._maps:
+            try:
+                self._maps[entry.shard] = np.memmap(path, dtype=np.uint8, mode="r")
+            except (OSError, ValueError) as error:
+                raise CacheError(f"{path}: can't be read: {error}; fill the cache again") from error
+        size = int(np.prod(entry.shape)) * np.dtype(entry.dtype).itemsize
+        raw = self._maps[entry.shard][entry.offset : entry.offset + size]
+        if key not in self._verified:
+            if zlib.crc32(raw.tobytes()) != entry.crc:
+                raise CacheError(
+                    f"{path}: damaged (checksum of {key}); delete this file and fill the cache"
+                    " again, which computes its clips anew"
+                )
+            self._verified.add(key)
+        return raw.view(entry.dtype).reshape(entry.shape), np.array(entry.times, dtype=np.float64)
+
+    def remove_damaged(self) -> None:
+        """Deletes damaged shards, so that what was in them is computed again."""
+        for name in self.damaged:
+            # the description first: an array file without one does not exist for readers
+            (self.folder / f"{name}.json").unlink(missing_ok=True)
+            (self.folder / f"{name}.bin").unlink(missing_ok=True)
+        self.damaged.clear()
+
+
+class ShardWriter:
+    """Writes arrays into shards of its own; use it as a context manager.
+
+    Args:
+        folder: Where the shards go; it is made.
+        shard_bytes: A shard is closed when it is this large,
+        shard_seconds: or this old, which bounds what a kill can cost.
+    """
+
+    def __init__(
+        self, folder: str | Path, *, shard_bytes: int = 64 << 20, shard_seconds: float = 10.0
+    ):
+        self.folder = Path(folder)
+        self.shard_bytes = shard_bytes
+        self.shard_seconds = shard_seconds
+        host = socket.gethostname().replace("~", "-")
+        self._name = f"{uuid.uuid4().hex[:12]}~{host}~{os.getpid()}"
+        self._number = 0
+        self._file: BinaryIO | None = None
+        self._entries: list[tuple[Any, ...]] = []
+        self._opened = 0.0
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(self.folder, host)
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def put(self, key: str, array: NDArray[np.floating], times: NDArray[np.float64]) -> None:
+        """Adds an array; others see it once its shard is closed.
+
+        Args:
+            key: Its name.
+            array: float32 or float16, any shape.
+            times: float64[T], kept beside it.
+        """
+        if self._file is None:
+            self._file = open(self._path(".tmp"), "wb")  # noqa: SIM115 - open over many calls
+            self._opened = time.monotonic()
+        offset = self._file.tell()
+        raw = np.ascontiguousarray(array).tobytes()
+        self._file.write(raw + b"\0" * (-len(raw) % ALIGN))
+        place = (key, offset, array.shape, array.dtype.name, times.tolist(), zlib.crc32(raw))
+        self._entries.append(place)
+        old = time.monotonic() - self._opened > self.shard_seconds
+        if old or self._file.tell() >= self.shard_bytes:
+            self.close()
+
+    def close(self) -> None:
+        """Finishes the open shard, if there is one; the next `put` begins another."""
+        if self._file is None:
+            return
+        size = self._file.tell()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._file = None
+        os.replace(self._path(".tmp"), self._path(".bin"))
+        described = json.dumps({"bytes": size, "entries": self._entries})
+        write_whole(self._path(".json"), described)
+        self._entries = []
+        self._number += 1
+
+    def _path(self, suffix: str) -> Path:
+        return self.folder / f"{self._name}~{self._number}{suffix}"
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text file that appears whole or not at all."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def _remove_leftovers(folder: Path, host: str) -> None:
+    """Deletes what killed writers of this machine left without a description."""
+    for path in folder.iterdir():
+        parts = path.name.split("~")
+        if len(parts) != 4 or parts[1] != host or path.suffix == ".json":
+            continue
+        if path.suffix == ".bin" and path.with_suffix(".json").exists():
+            continue
+        if not _alive(int(parts[2])):
+            path.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
