@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mtrans.core.records import Sample, Turn
-from mtrans.data.manifest import FieldError, sample_from_json
+from mtrans.data.fields import FieldError, sample_from_json
 
 PLACEHOLDER = "<video>"
 
