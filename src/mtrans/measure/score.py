@@ -44,7 +44,8 @@ def score_predictions(
         Scores over all predictions (empty `slice`), then those of the parts.
 
     Raises:
-        PredictionsError: The file is missing or damaged, or no right answer is known.
+        PredictionsError: The file is missing or damaged, or no right answer is known, or
+            the scores can't be written.
         SettingsError: Unknown metric.
     """
     path = Path(path)
@@ -76,7 +77,13 @@ def score_predictions(
         "scores": [s.to_json() for s in scores],
     }
     target = Path(out) if out is not None else scores_path(path)
-    target.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    partial = target.with_name(target.name + ".part")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(target)
+    except OSError as error:
+        raise PredictionsError(f"scores '{target}' can't be written: {error.strerror}") from error
     return scores
 
 

@@ -1,0 +1,144 @@
+"""A run folder -> ``report.html``: one file that needs nothing else to be read.
+
+No script, no font, no picture is fetched: styles and charts are inline, frames are ``data:`` URIs,
+and the page's own content security policy forbids everything else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+import mtrans
+from mtrans.core.errors import CheckpointError
+from mtrans.core.settings import settings_to_dict
+from mtrans.report import contents
+from mtrans.report.read import Run, flat, read_run, synthetic_worlds
+from mtrans.report.words import FILTERS
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def build(
+    run_folder: str | Path,
+    out: str | Path | None = None,
+    compare: Sequence[str | Path] = (),
+) -> Path:
+    """Writes the report of a run.
+
+    Args:
+        run_folder: A folder that `mtrans adapt` and `mtrans eval` filled; whatever it lacks is
+            left out and named.
+        out: The HTML file; None is ``report.html`` in the run folder.
+        compare: Other run folders, evaluated on the same samples, to set beside it.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        CheckpointError: A folder is missing or holds no run, or `out` can't be written.
+        PredictionsError: A predictions file is damaged.
+    """
+    runs = [read_run(folder) for folder in (run_folder, *compare)]
+    _tell_apart(runs)
+    path = Path(out) if out is not None else Path(run_folder) / "report.html"
+    html = render(runs)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(html, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise CheckpointError(f"report '{path}' can't be written: {error.strerror}") from error
+    return path
+
+
+def render(runs: Sequence[Run]) -> str:
+    """Returns the page of the first run, beside the others."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,  # questions and answers are other people's text
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(FILTERS)
+    return environment.get_template("report.html.j2").render(_page(runs))
+
+
+def _page(runs: Sequence[Run]) -> dict[str, Any]:
+    run = runs[0]
+    settings = run.settings
+    missing = list(run.missing)
+    for other in runs[1:]:
+        missing += [f"{other.name}: {line}" for line in other.missing]
+    missing += [f"{line}." for line in run.document.get("notes", [])]
+    matrices = contents.confusions(run)
+    if not matrices and any(p.choices for p in run.predictions):
+        missing.append(f"No confusion matrix: more than {contents.MAX_CLASSES} different answers.")
+    strips = contents.clips(run)
+    if strips and settings is None:
+        missing.append("No frames: without settings.yaml it is not known which ones the model saw.")
+    if not run.cost and run.info:
+        missing.append("No cost: run.json has no 'cost' entry; the run may not have finished.")
+    known_seconds = [p.ms for p in run.predictions if p.ms is not None]
+    return {
+        "run": run,
+        "settings": flat(settings_to_dict(settings)) if settings else {},
+        "changed": contents.changed_settings(settings) if settings else {},
+        "worlds": synthetic_worlds(run),
+        "overall": [s for s in run.scores if not s.slice],
+        "main": run.main,
+        "breakdowns": contents.breakdowns(run),
+        "confusions": matrices,
+        "curves": contents.curves(run),
+        "clips": strips,
+        "unread": [p for p in run.predictions if p.error],
+        "contenders": contents.contenders(runs),
+        "circumstances": _circumstances(run),
+        "median_ms": sorted(known_seconds)[len(known_seconds) // 2] if known_seconds else None,
+        "other_files": [
+            f.name for f in sorted(run.path.glob("predictions*.jsonl")) if f != run.source
+        ],
+        "missing": missing,
+        "version": mtrans.__version__,
+        "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+def _circumstances(run: Run) -> dict[str, dict[str, Any]]:
+    """Groups what run.json says of the run, but for its cost."""
+    groups: dict[str, dict[str, Any]] = {"Run": {}}
+    for key, value in run.info.items():
+        if key == "cost" or value in (None, {}, []):
+            continue
+        if isinstance(value, dict):
+            groups[key.capitalize()] = flat(value)
+        elif key == "skipped" and isinstance(value, list):
+            groups["Run"]["skipped clips"] = f"{len(value)}: {value[:10]}"
+        elif key == "command" and isinstance(value, list):
+            # the program's path says nothing of the run and much of the machine
+            words = [Path(str(value[0])).name, *map(str, value[1:])] if value else []
+            groups["Run"]["command"] = " ".join(words)
+        else:
+            groups["Run"][key] = value
+    if run.source is not None:
+        groups["Predictions"] = {
+            "file": run.source.name,
+            "predictions": len(run.predictions),
+            "SHA-256": run.document.get("sha256"),
+        }
+    return {name: group for name, group in groups.items() if group}
+
+
+def _tell_apart(runs: Sequence[Run]) -> None:
+    """Puts the parent folder before names that occur twice."""
+    names = [run.name for run in runs]
+    for run in runs:
+        if names.count(run.name) > 1:
+            run.name = f"{run.path.resolve().parent.name}/{run.name}"

@@ -1,0 +1,147 @@
+"""Line charts as inline SVG.
+
+Drawn by hand instead of by matplotlib: colours come from the page's style sheet, so one picture
+serves light mode, dark mode and paper, and its text is real text for screen readers and search.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+WIDTH, HEIGHT = 310, 200
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 34
+_MAX_POINTS = 400
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a chart.
+
+    Attributes:
+        name: For the legend.
+        x: Steps.
+        y: Values; those that are not finite are left out.
+        mark: ``max`` or ``min`` marks that point; empty marks none.
+    """
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    mark: str = ""
+
+    def points(self) -> list[tuple[float, float]]:
+        """Returns the finite points, thinned to what a picture can show."""
+        finite = [(a, b) for a, b in zip(self.x, self.y, strict=True) if math.isfinite(b)]
+        stride = max(1, math.ceil(len(finite) / _MAX_POINTS))
+        kept = finite[::stride]
+        return kept if not finite or kept[-1] == finite[-1] else [*kept, finite[-1]]
+
+
+def line_chart(series: Sequence[Series], *, title: str, percent: bool = False) -> Markup:
+    """Draws lines over training steps.
+
+    Args:
+        series: At most six are told apart by colour and dash.
+        title: Read out by screen readers.
+        percent: Values are fractions, shown in percent.
+
+    Returns:
+        An ``<svg>`` element, empty where no series has a finite point.
+    """
+    lines = [(s, points) for s in series if (points := s.points())]
+    if not lines:
+        return Markup("")
+    xs = [x for _, points in lines for x, _ in points]
+    ys = [y for _, points in lines for _, y in points]
+    x_ticks = ticks(min(xs), max(xs), 5)
+    y_ticks = ticks(min(ys), max(ys), 5)
+    x_low, x_high = min(xs), max(max(xs), min(xs) + 1)
+    y_low, y_high = min(y_ticks[0], min(ys)), max(y_ticks[-1], max(ys))
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        across = (x - x_low) / (x_high - x_low)
+        up = (y - y_low) / ((y_high - y_low) or 1)
+        return (
+            round(_LEFT + across * (WIDTH - _LEFT - _RIGHT), 1),
+            round(HEIGHT - _BOTTOM - up * (HEIGHT - _TOP - _BOTTOM), 1),
+        )
+
+    parts = [_axes(x_ticks, y_ticks, at, x_low, x_high, y_low, y_high, percent)]
+    for i, (s, points) in enumerate(lines):
+        path = " ".join(f"{x},{y}" for x, y in (at(*p) for p in points))
+        parts.append(f'<polyline class="line s{i % 6}" points="{path}"/>')
+        if len(points) == 1 or s.mark:
+            best = (min if s.mark == "min" else max)(points, key=lambda p: p[1])
+            x, y = at(*best)
+            parts.append(f'<circle class="dot s{i % 6}" cx="{x}" cy="{y}" r="4"/>')
+    said = "; ".join(_in_words(s.name, points, percent) for s, points in lines)
+    return Markup(
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(f"{title}: {said}")}">'
+        + "".join(parts)
+        + "</svg>"
+    )
+
+
+def ticks(low: float, high: float, wanted: int) -> list[float]:
+    """Returns about `wanted` round numbers that enclose [low, high]."""
+    if not high > low:
+        pad = abs(low) * 0.1 or 1.0
+        low, high = low - pad, high + pad
+    raw = (high - low) / max(1, wanted - 1)
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [i * step for i in range(first, last + 1)]
+
+
+def short(value: float, percent: bool = False) -> str:
+    """Returns a number as an axis shows it."""
+    if percent:
+        return f"{value * 100:g} %" if abs(value * 1000 % 1) < 1e-6 else f"{value * 100:.2g} %"
+    if value == 0:
+        return "0"
+    if abs(value) >= 10_000:
+        return f"{value / 1000:g}k"
+    if abs(value) < 1e-3:
+        return f"{value:.1e}".replace("e-0", "e-").replace(".0e", "e")
+    return f"{value:.4g}"
+
+
+def _axes(
+    x_ticks: Sequence[float],
+    y_ticks: Sequence[float],
+    at: object,
+    x_low: float,
+    x_high: float,
+    y_low: float,
+    y_high: float,
+    percent: bool,
+) -> str:
+    assert callable(at)
+    parts = []
+    for value in y_ticks:
+        _, y = at(x_low, value)
+        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
+        label = short(value, percent)
+        parts.append(f'<text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{label}</text>')
+    for value in x_ticks:
+        if not x_low <= value <= x_high:
+            continue
+        x, _ = at(value, y_low)
+        y = HEIGHT - _BOTTOM + 16
+        parts.append(f'<text x="{x}" y="{y}" text-anchor="middle">{short(value)}</text>')
+    parts.append(
+        f'<text class="unit" x="{WIDTH - _RIGHT}" y="{HEIGHT - 4}" text-anchor="end">step</text>'
+    )
+    return "".join(parts)
+
+
+def _in_words(name: str, points: Sequence[tuple[float, float]], percent: bool) -> str:
+    (x0, y0), (x1, y1) = points[0], points[-1]
+    return (
+        f"{name} {short(y0, percent)} at step {short(x0)}, {short(y1, percent)} at step {short(x1)}"
+    )
