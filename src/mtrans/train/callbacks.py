@@ -180,6 +180,7 @@ class LogCallback(TrainerCallback):
         self.folder = tensorboard
         self.per_epoch = per_epoch
         self.writer: Any = None
+        self.started = time.monotonic()
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -187,10 +188,12 @@ class LogCallback(TrainerCallback):
         """Drops log lines of steps that a resumed run will do again."""
         if not state.is_world_process_zero:
             return
+        self.started = time.monotonic()
         if self.file.exists():
             kept = [r for r in read_jsonl(self.file) if r["step"] <= state.global_step]
             write_text(self.file, "")
             append_jsonl(self.file, kept)
+            self.started -= kept[-1]["seconds"] if kept else 0.0
         if self.folder is not None:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -218,13 +221,14 @@ class LogCallback(TrainerCallback):
             )
         if not state.is_world_process_zero or len(record) <= 2:
             return
+        record["seconds"] = round(time.monotonic() - self.started, 3)
         append_jsonl(self.file, [record])
         if self.writer is not None:
             for key, value in record.items():
                 if isinstance(value, list):
                     for layer, item in enumerate(value):
                         self.writer.add_scalar(f"{key}/{layer}", item, state.global_step)
-                elif key != "step":
+                elif key not in ("step", "seconds"):
                     self.writer.add_scalar(key, value, state.global_step)
 
     def on_train_end(

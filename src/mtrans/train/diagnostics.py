@@ -26,8 +26,10 @@ class Diagnostics:
     """
 
     def __init__(self, model: nn.Module):
-        self.gates = [m for m in model.modules() if isinstance(m, TemporalGate)]
-        self.routers = [m for m in model.modules() if isinstance(m, Router)]
+        # PEFT keeps the untrained original beside the copy that is trained and used
+        used = [m for n, m in model.named_modules() if not n.endswith("original_module")]
+        self.gates = [m for m in used if isinstance(m, TemporalGate)]
+        self.routers = [m for m in used if isinstance(m, Router)]
         self._alpha: dict[int, Tensor] = {}
         self._hooks = [
             router.register_forward_hook(self._keeper(place))

@@ -19,6 +19,7 @@ import atexit
 import dataclasses
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -28,11 +29,14 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import ProgressCallback as TqdmCallback
+from transformers.trainer_callback import TrainerState
 
 from mtrans.core.errors import SettingsError
 from mtrans.core.settings import TrainSettings
-from mtrans.train.callbacks import Plan, best_validation
+from mtrans.train.callbacks import Plan, best_validation, out_of_patience
 from mtrans.train.run_folder import COMPLETE, RunFolder
+
+TRAINER_STATE_NAME = "trainer_state.json"
 
 
 class SizedDataset(Protocol):
@@ -277,6 +281,8 @@ class AdaptTrainer(Trainer):
         self.load_adapter = load_adapter
         self.validate = validate
         self.diagnose = diagnose
+        self.aside = 0.0
+        self._initial_global_step = 0
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Returns this process's batches of the whole run, as one epoch."""
@@ -339,7 +345,9 @@ class AdaptTrainer(Trainer):
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Validates, logs, and keeps the adapter where it is the best so far."""
+        started = time.monotonic()
         metrics = {f"eval_{k}": v for k, v in (self.validate() if self.validate else {}).items()}
+        self.aside += time.monotonic() - started
         self.log(metrics)
         best = best_validation(self.state.log_history)
         if self.settings.keep_best and best is not None and best.step == self.state.global_step:
@@ -370,6 +378,7 @@ class AdaptTrainer(Trainer):
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         """Writes a checkpoint, marks it complete, then removes what it makes superfluous."""
+        started = time.monotonic()
         folder = self.run.checkpoints / f"checkpoint-{self.state.global_step}"
         if self.args.should_save:
             shutil.rmtree(folder, ignore_errors=True)
@@ -380,6 +389,28 @@ class AdaptTrainer(Trainer):
             (folder / COMPLETE).touch()
             self._remove_superfluous(folder)
         self._barrier()
+        self.aside += time.monotonic() - started
+
+    def stopped_at(self, checkpoint: Path) -> bool:
+        """Says whether training was over when a checkpoint was written."""
+        state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+        return state.global_step >= self.plan.total or out_of_patience(
+            state.log_history, self.settings.patience
+        )
+
+    def take_up(self, checkpoint: Path) -> None:
+        """Takes over weights and history of a checkpoint, without training."""
+        self.state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+        self._initial_global_step = self.state.global_step
+        self.load_adapter(checkpoint)
+
+    def seconds_per_step(self, seconds: float) -> float:
+        """Returns the wall clock of a step of this process, without validation and checkpoints.
+
+        Args:
+            seconds: Wall clock of `train`.
+        """
+        return (seconds - self.aside) / max(1, self.state.global_step - self._initial_global_step)
 
     def _save_best(self) -> None:
         if self.args.should_save:

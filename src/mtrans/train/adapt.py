@@ -1,0 +1,426 @@
+"""Adaptation: from settings and samples to a run folder with an adapter in it.
+
+    settings, train, val -> open_run (new, resume, or done)
+      -> load_backbone, fresh adapter (seeded) -> feature cache -> AdaptTrainer
+      -> adapter/, run.json
+
+`accelerate launch` and `torchrun` start several processes that all call :func:`adapt`; each step's
+batch is shared between them. Torch's number of CPU threads is left alone: set OMP_NUM_THREADS.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from accelerate import PartialState
+from peft import set_peft_model_state_dict
+from peft.utils import load_peft_weights
+
+from mtrans.core.errors import (
+    CheckpointError,
+    ManifestError,
+    MTransError,
+    SettingsError,
+    VideoError,
+)
+from mtrans.core.records import Sample
+from mtrans.core.runtime import pick_device, pick_dtype, seed_everything
+from mtrans.core.settings import RunSettings
+from mtrans.data.clips import BadClip
+from mtrans.data.dataset import ClipDataset
+from mtrans.models.loading import Backbone, load_backbone
+from mtrans.models.lora import attach_adapter, save_adapter
+from mtrans.models.video_lmm import NEW_MODULES
+from mtrans.train.callbacks import (
+    AnnealCallback,
+    FlowCallback,
+    LogCallback,
+    ProgressCallback,
+    best_validation,
+    out_of_patience,
+    plan_steps,
+)
+from mtrans.train.cost import Cost, count_parameters, device_name, peak_memory
+from mtrans.train.diagnostics import Diagnostics, is_position
+from mtrans.train.run_folder import (
+    RunFolder,
+    RunState,
+    describe_data,
+    now,
+    open_run,
+    read_jsonl,
+    write_settings,
+)
+from mtrans.train.sources import make_collator, one_line, open_source, usable
+from mtrans.train.trainer import (
+    AdaptTrainer,
+    leave_processes_at_exit,
+    split_batch,
+    training_arguments,
+)
+from mtrans.train.validation import Validator
+
+
+@dataclass(frozen=True)
+class Where:
+    """What a run is computed on.
+
+    Attributes:
+        device: This process's device.
+        bf16: Whether the training step computes in bf16.
+        rank: This process.
+        processes: Processes that train together.
+    """
+
+    device: torch.device
+    bf16: bool
+    rank: int
+    processes: int
+
+    @property
+    def main(self) -> bool:
+        """Whether this process writes files and speaks."""
+        return self.rank == 0
+
+
+def adapt(
+    settings: RunSettings,
+    train: Sequence[Sample],
+    val: Sequence[Sample] | None,
+    out: str | Path,
+    *,
+    resume: bool = True,
+    backbone: Backbone | None = None,
+    progress: bool = True,
+) -> RunFolder:
+    """Adapts a backbone to labelled clips.
+
+    Args:
+        settings: Everything that determines the run.
+        train: Training samples, each with its answer.
+        val: Validation samples for early stopping and the choice of the best adapter.
+        out: The run folder. An unfinished run with the same settings and data is resumed, a
+            finished one is left as it is.
+        resume: Whether an unfinished run goes on; otherwise it starts again.
+        backbone: A loaded backbone without an adapter, whose switches are `settings.model`; it
+            carries the adapter afterwards. None loads `settings.backbone`.
+        progress: Show progress on standard error.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        CheckpointError: `out` holds another run, or the backbone can't be loaded.
+        SettingsError: The settings contradict each other, the data or the machine.
+        ManifestError: There is no training sample, or one without an answer.
+        VideoError: A clip can't be read, and `train.skip_bad` is off.
+        TrainingDiverged: The loss is not a number.
+    """
+    check_inputs(settings, train, val)
+    where = find_where(settings)
+    run, state = _open_together(where, Path(out), settings, train, val, resume)
+    if state == "finished":
+        say(f"'{run.path}' is finished; nothing to do", progress and where.main)
+        return run
+    backbone = fresh_backbone(settings, backbone, where.device)
+    started = time.monotonic()
+    samples = [*train, *(val or ())]
+    source, bad = open_source(
+        backbone, settings, samples, device=where.device, progress=progress and where.main
+    )
+    prepared = time.monotonic() - started
+    if bad:
+        say(f"left out {len(bad)} clips that can't be read, listed in run.json", where.main)
+    trainer, diagnostics = _build(
+        run,
+        settings,
+        where,
+        backbone,
+        ClipDataset(usable(train, bad, "training"), settings, source),
+        ClipDataset(usable(val, bad, "validation"), settings, source) if val else None,
+        progress,
+    )
+    try:
+        seconds = _train(trainer, run, settings)
+    except VideoError as error:
+        raise one_line(error) from None
+    finally:
+        diagnostics.close()
+    _finish(run, settings, where, trainer, backbone, bad, seconds, prepared)
+    return run
+
+
+def check_inputs(
+    settings: RunSettings, train: Sequence[Sample], val: Sequence[Sample] | None
+) -> None:
+    """Finds what can be found wrong before anything is loaded.
+
+    Raises:
+        ManifestError: There is no training sample, or a sample without an answer.
+        SettingsError: Early stopping without validation data.
+    """
+    if not train:
+        raise ManifestError("there is no training sample; give a manifest with at least one line")
+    for split, samples in (("training", train), ("validation", val or ())):
+        for sample in samples:
+            if sample.answer is None:
+                raise ManifestError(
+                    f"{split} sample '{sample.id}' has no answer; training needs one in each"
+                )
+    if settings.train.patience is not None and not val:
+        raise SettingsError(
+            f"train.patience={settings.train.patience} stops by validation, but there is no"
+            " validation data; give --val"
+        )
+
+
+def find_where(settings: RunSettings) -> Where:
+    """Finds device, arithmetic and processes; joins the other processes where there are any.
+
+    Raises:
+        SettingsError: The device is not there, or can't be trained on.
+    """
+    device = pick_device(settings.device)
+    state = PartialState(cpu=device.type == "cpu")
+    if state.num_processes > 1:
+        leave_processes_at_exit()
+    elif device.type == "cuda" and (device.index or 0) != 0:
+        raise SettingsError(
+            f"device={settings.device}: training uses the first GPU it sees; set"
+            f" CUDA_VISIBLE_DEVICES={device.index} and device=cuda"
+        )
+    precision = settings.train.precision
+    bf16 = precision == "bf16" or (
+        precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
+    )
+    return Where(device, bf16, state.process_index, state.num_processes)
+
+
+def fresh_backbone(
+    settings: RunSettings, backbone: Backbone | None, device: torch.device
+) -> Backbone:
+    """Returns the backbone with a new adapter whose start depends on the seed alone.
+
+    Raises:
+        CheckpointError: The backbone given has an adapter, or other switches.
+    """
+    if backbone is None:
+        dtype = pick_dtype(settings.dtype, device)
+        backbone = load_backbone(settings.backbone, settings.model, device=device, dtype=dtype)
+    elif hasattr(backbone.model, "peft_config"):
+        raise CheckpointError("the backbone given carries an adapter already; load it afresh")
+    elif backbone.base.settings != settings.model:
+        raise CheckpointError("the backbone given has other switches than settings.model")
+    seed_everything(settings.train.seed)
+    for module in backbone.base.modules():
+        if isinstance(module, NEW_MODULES):
+            for parameter in module.parameters():
+                # transformers marks what it has loaded, and then does not initialise it again
+                parameter.__dict__.pop("_is_hf_initialized", None)
+            module.reset_parameters()
+    backbone.model = attach_adapter(backbone.base, settings.lora)
+    return backbone
+
+
+def _open_together(
+    where: Where,
+    path: Path,
+    settings: RunSettings,
+    train: Sequence[Sample],
+    val: Sequence[Sample] | None,
+    resume: bool,
+) -> tuple[RunFolder, RunState]:
+    """Opens the run folder in the main process and tells the others, errors included."""
+    answer: list[Any] = [None]
+    if where.main:
+        data = {"train": describe_data(train), **({"val": describe_data(val)} if val else {})}
+        try:
+            answer = [
+                open_run(path, settings, data, resume=resume, device=device_name(where.device))[1]
+            ]
+        except MTransError as error:
+            answer = [error]
+    if where.processes > 1:
+        torch.distributed.broadcast_object_list(answer)
+    if isinstance(answer[0], MTransError):
+        raise answer[0]
+    return RunFolder(path), answer[0]
+
+
+def _build(
+    run: RunFolder,
+    settings: RunSettings,
+    where: Where,
+    backbone: Backbone,
+    train: ClipDataset,
+    val: ClipDataset | None,
+    progress: bool,
+) -> tuple[AdaptTrainer, Diagnostics]:
+    options = settings.train
+    plan = plan_steps(
+        len(train),
+        epochs=options.epochs,
+        max_steps=options.max_steps,
+        batch_size=options.batch_size,
+        evaluate_every=options.evaluate_every,
+        save_every=options.save_every,
+        validate=val is not None,
+    )
+    micro, accumulate = split_batch(options, where.processes)
+    collate = make_collator(backbone, settings)
+    validator = None
+    if val is not None:
+        validator = Validator(
+            backbone.base,
+            collate,
+            val,
+            batch_size=4 * micro,
+            device=where.device,
+            bf16=where.bf16,
+            rank=where.rank,
+            processes=where.processes,
+        )
+    diagnostics = Diagnostics(backbone.model)
+    callbacks: list[Any] = [
+        FlowCallback(plan, options.patience),
+        LogCallback(run.log_file, run.tensorboard, plan.per_epoch),
+    ]
+    if settings.model.routing_choice == "hard" and diagnostics.routers:
+        start, end = settings.model.routing_temperature, settings.model.routing_temperature_end
+        callbacks.append(
+            AnnealCallback(diagnostics.set_temperature, start=start, end=end, total=plan.total)
+        )
+    if progress:
+        callbacks.append(ProgressCallback(plan.total))
+    trainer = AdaptTrainer(
+        model=backbone.model,
+        arguments=training_arguments(
+            options,
+            folder=run.checkpoints,
+            steps=plan.total,
+            device=where.device,
+            bf16=where.bf16,
+            micro_batch=micro,
+            accumulate=accumulate,
+        ),
+        settings=options,
+        plan=plan,
+        run=run,
+        dataset=train,
+        collate=collate,
+        is_position=is_position,
+        save_adapter=lambda folder: write_adapter(folder, backbone, settings),
+        load_adapter=lambda folder: read_weights(folder, backbone),
+        validate=validator,
+        diagnose=diagnostics.values,
+        callbacks=callbacks,
+    )
+    return trainer, diagnostics
+
+
+def write_adapter(folder: Path, backbone: Backbone, settings: RunSettings) -> None:
+    """Writes the adapter with a copy of the run's settings: frames and prompts belong to it."""
+    save_adapter(
+        backbone.model,
+        folder,
+        lora=settings.lora,
+        backbone=backbone.name,
+        weights=backbone.hash,
+    )
+    write_settings(folder, settings)
+
+
+def read_weights(folder: Path, backbone: Backbone) -> None:
+    """Reads an adapter's weights into the backbone, which carries an adapter of the same form.
+
+    Raises:
+        CheckpointError: The folder does not hold exactly what is trained.
+    """
+    try:
+        state = load_peft_weights(str(folder), device="cpu")
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"checkpoint '{folder}' can't be read: {error}") from error
+    result: Any = set_peft_model_state_dict(backbone.model, state)
+    missing = [k for k in result.missing_keys if "lora_" in k or "modules_to_save" in k]
+    if missing or result.unexpected_keys:
+        raise CheckpointError(
+            f"checkpoint '{folder}' is of another adapter: {len(missing)} weights missing,"
+            f" {len(result.unexpected_keys)} unknown; delete the run folder to start again"
+        )
+
+
+def _train(trainer: AdaptTrainer, run: RunFolder, settings: RunSettings) -> float:
+    """Trains to the end, and returns the seconds of this process."""
+    started = time.monotonic()
+    checkpoint = run.last_checkpoint()
+    if checkpoint is not None and trainer.stopped_at(checkpoint):
+        trainer.take_up(checkpoint)  # killed after the last step, before the run was closed
+    else:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    best = best_validation(trainer.state.log_history)
+    if settings.train.keep_best and best is not None:
+        trainer.load_adapter(run.checkpoints / f"best-{best.step}")
+    return time.monotonic() - started
+
+
+def _finish(
+    run: RunFolder,
+    settings: RunSettings,
+    where: Where,
+    trainer: AdaptTrainer,
+    backbone: Backbone,
+    bad: Sequence[BadClip],
+    seconds: float,
+    prepared: float,
+) -> None:
+    backbone.model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    backbone.model.eval()
+    if where.main:
+        partial = run.path / "adapter.part"
+        for old in (partial, run.adapter):
+            shutil.rmtree(old, ignore_errors=True)
+        write_adapter(partial, backbone, settings)
+        partial.replace(run.adapter)
+        trained, total = count_parameters(backbone.model)
+        memory, kind = peak_memory(where.device)
+        log = read_jsonl(run.log_file)
+        cost = Cost(
+            trained_parameters=trained,
+            total_parameters=total,
+            train_seconds=log[-1]["seconds"] if log else round(seconds, 3),
+            seconds_per_step=round(trainer.seconds_per_step(seconds), 5),
+            steps=trainer.state.global_step,
+            peak_memory_mb=round(memory, 1),
+            memory_kind=kind,
+            visual_tokens=backbone.base.visual_tokens(settings.frames.count),
+            prepare_seconds=round(prepared, 3),
+        )
+        best = best_validation(trainer.state.log_history)
+        run.update(
+            status="finished",
+            finished=now(),
+            steps=trainer.state.global_step,
+            stopped_early=out_of_patience(trainer.state.log_history, settings.train.patience),
+            best=dataclasses.asdict(best) if best else None,
+            skipped=[{**b.clip._asdict(), "reason": b.reason, "samples": list(b.ids)} for b in bad],
+            cut_texts=dict(cast(Any, trainer.data_collator).cut),
+            backbone={"name": backbone.name, "weights": backbone.hash},
+            processes=where.processes,
+            cost=dataclasses.asdict(cost),
+        )
+    if where.processes > 1:
+        torch.distributed.barrier()
+
+
+def say(words: str, shown: bool = True) -> None:
+    """Prints a line on standard error."""
+    if shown:
+        print(words, file=sys.stderr)

@@ -1,0 +1,321 @@
+"""Adaptation end to end on real mp4 files and a random backbone."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mtrans.core.errors import CheckpointError, ManifestError, SettingsError, VideoError
+from mtrans.core.records import Sample
+from mtrans.data.manifest import read_manifest
+from mtrans.models.loading import load_backbone
+from mtrans.train.adapt import adapt
+from mtrans.train.diagnostics import Diagnostics, annealed
+from mtrans.train.run_folder import RunFolder, read_jsonl, read_settings
+
+from .small import small_settings
+
+
+@pytest.fixture
+def samples(small: Path) -> list[Sample]:
+    return read_manifest(small / "train.jsonl")
+
+
+def settings_of(small: Path, **values: Any) -> Any:
+    return small_settings(small / "backbone", small / "cache", **values)
+
+
+def weights(run: RunFolder) -> dict[str, torch.Tensor]:
+    return load_file(run.adapter / "adapter_model.safetensors")
+
+
+def losses(run: RunFolder) -> list[float]:
+    return [r["loss"] for r in read_jsonl(run.log_file) if "loss" in r]
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_a_run_learns_and_leaves_a_complete_folder(
+    small: Path, samples: list[Sample], tmp_path: Path
+) -> None:
+    settings = settings_of(small, **{"train.max_steps": 40, "train.learning_rate": 3e-2})
+    run = adapt(settings, samples, samples, tmp_path / "run", progress=False)
+    curve = losses(run)
+    assert sum(curve[-5:]) < 0.8 * sum(curve[:5])
+    info = run.info()
+    assert info["status"] == "finished"
+    assert info["steps"] == 40
+    assert info["data"]["train"]["samples"] == 16
+    assert info["data"]["train"]["videos"] == 8
+    assert {"python", "torch", "transformers", "peft", "mtrans"} <= info["versions"].keys()
+    cost = info["cost"]
+    assert 0 < cost["trained_parameters"] < cost["total_parameters"]
+    assert cost["visual_tokens"] == 4
+    assert cost["seconds_per_step"] > 0
+    assert cost["peak_memory_mb"] > 50
+    assert run.settings() == settings == read_settings(run.adapter)
+    assert (run.adapter / "adapter_config.json").is_file()
+    assert list(run.tensorboard.glob("events.*"))
+    log = read_jsonl(run.log_file)
+    wanted = {"step", "epoch", "loss", "learning_rate", "grad_norm", "gate", "routing_entropy"}
+    assert wanted <= log[0].keys()
+    assert len(log[0]["gate"]) == 4
+    validations = [line for line in log if "val_accuracy" in line]
+    assert [line["step"] for line in validations] == list(range(4, 41, 4))
+    best = max(validations, key=lambda line: (line["val_accuracy"], -line["val_loss"]))
+    assert info["best"]["step"] == best["step"]
+
+
+def test_only_what_is_trained_is_saved_and_the_base_is_untouched(
+    small: Path, samples: list[Sample], tmp_path: Path
+) -> None:
+    settings = settings_of(small)
+    backbone = load_backbone(settings.backbone, settings.model)
+    before = {k: v.clone() for k, v in backbone.base.named_parameters()}
+    frozen = {k for k in before if not k.startswith("st_qformer.")}
+    run = adapt(settings, samples, None, tmp_path / "run", backbone=backbone, progress=False)
+    after = {k.replace(".base_layer.", "."): v for k, v in backbone.base.named_parameters()}
+    assert all(torch.equal(before[k], after[k]) for k in frozen)
+    saved = weights(run)
+    assert all("lora_" in k or "st_qformer" in k for k in saved)
+    trained = sum(p.numel() for p in backbone.model.parameters() if p.requires_grad)
+    assert sum(v.numel() for v in saved.values()) == trained
+
+
+def test_the_seed_decides_the_run(small: Path, samples: list[Sample], tmp_path: Path) -> None:
+    settings = settings_of(small, **{"train.max_steps": 3})
+    first = adapt(settings, samples, None, tmp_path / "a", progress=False)
+    torch.manual_seed(99)  # what happened before must not matter
+    loaded = load_backbone(settings.backbone, settings.model)
+    again = adapt(settings, samples, None, tmp_path / "b", backbone=loaded, progress=False)
+    assert same(weights(first), weights(again))
+    other = settings_of(small, **{"train.max_steps": 3, "train.seed": 1})
+    assert not same(weights(first), weights(adapt(other, samples, None, tmp_path / "c")))
+
+
+def test_training_from_cache_equals_training_from_video(
+    small: Path, samples: list[Sample], tmp_path: Path
+) -> None:
+    runs = []
+    for use_cache in (True, False):
+        settings = settings_of(small, **{"train.use_cache": use_cache})
+        runs.append(adapt(settings, samples, samples, tmp_path / str(use_cache), progress=False))
+    assert losses(runs[0]) == pytest.approx(losses(runs[1]), abs=1e-5)
+    assert len(set(losses(runs[0]))) > 1
+
+
+def test_workers_change_nothing(small: Path, samples: list[Sample], tmp_path: Path) -> None:
+    runs = []
+    for workers in (0, 1):
+        settings = settings_of(small, **{"train.workers": workers, "train.max_steps": 3})
+        runs.append(adapt(settings, samples, None, tmp_path / str(workers), progress=False))
+    assert same(weights(runs[0]), weights(runs[1]))
+
+
+def test_a_finished_run_is_left_alone(
+    small: Path, samples: list[Sample], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = settings_of(small, **{"train.max_steps": 2})
+    run = adapt(settings, samples, None, tmp_path / "run", progress=False)
+    finished = run.info()["finished"]
+    capsys.readouterr()
+    adapt(settings, samples, None, tmp_path / "run")
+    assert "is finished; nothing to do" in capsys.readouterr().err
+    assert run.info()["finished"] == finished
+    elsewhere = dataclasses.replace(settings, cache_dir=str(tmp_path / "cache"))
+    adapt(elsewhere, samples, None, tmp_path / "run")
+
+
+def test_other_settings_or_data_are_refused(
+    small: Path, samples: list[Sample], tmp_path: Path
+) -> None:
+    settings = settings_of(small, **{"train.max_steps": 2})
+    adapt(settings, samples, None, tmp_path / "run", progress=False)
+    other = settings_of(small, **{"train.max_steps": 2, "train.learning_rate": 0.5})
+    with pytest.raises(CheckpointError, match=r"train\.learning_rate: 0\.01 there, 0\.5 here"):
+        adapt(other, samples, None, tmp_path / "run")
+    with pytest.raises(CheckpointError, match="other train data"):
+        adapt(settings, samples[:-1], None, tmp_path / "run")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").touch()
+    with pytest.raises(CheckpointError, match="holds other files and no run"):
+        adapt(settings, samples, None, tmp_path / "full")
+
+
+def test_inputs_that_can_not_train_are_named(
+    small: Path, samples: list[Sample], tmp_path: Path
+) -> None:
+    with pytest.raises(ManifestError, match="no training sample"):
+        adapt(settings_of(small), [], None, tmp_path)
+    unanswered = dataclasses.replace(samples[1], answer=None)
+    with pytest.raises(ManifestError, match="'0-open' has no answer"):
+        adapt(settings_of(small), [unanswered], None, tmp_path)
+    with pytest.raises(SettingsError, match="no validation data"):
+        adapt(settings_of(small, **{"train.patience": 2}), samples, None, tmp_path)
+    assert not (tmp_path / "run.json").exists()
+
+
+@pytest.mark.parametrize(("use_cache", "workers"), [(True, 0), (False, 0), (False, 1)])
+def test_a_bad_clip_stops_the_run_with_one_line(
+    small: Path, samples: list[Sample], tmp_path: Path, use_cache: bool, workers: int
+) -> None:
+    (tmp_path / "bad.mp4").write_text("this is no video")
+    bad = dataclasses.replace(samples[0], id="bad", video=str(tmp_path / "bad.mp4"))
+    settings = settings_of(small, **{"train.use_cache": use_cache, "train.workers": workers})
+    with pytest.raises(VideoError, match=r"bad\.mp4") as caught:
+        adapt(settings, [*samples[:3], bad], None, tmp_path / "run", progress=False)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("use_cache", [True, False])
+def test_a_bad_clip_is_left_out_and_listed_when_asked(
+    small: Path, samples: list[Sample], tmp_path: Path, use_cache: bool
+) -> None:
+    (tmp_path / "bad.mp4").write_text("this is no video")
+    bad = dataclasses.replace(samples[0], id="bad", video=str(tmp_path / "bad.mp4"))
+    values = {"train.use_cache": use_cache, "train.skip_bad": True, "train.max_steps": 3}
+    run = adapt(
+        settings_of(small, **values), [bad, *samples], None, tmp_path / "run", progress=False
+    )
+    (entry,) = run.info()["skipped"]
+    assert entry["samples"] == ["bad"]
+    assert entry["video"].endswith("bad.mp4")
+    assert entry["reason"]
+    assert run.info()["data"]["train"]["samples"] == 17
+    # the run is that of the good samples alone
+    alone = adapt(settings_of(small, **values), samples, None, tmp_path / "alone", progress=False)
+    assert same(weights(run), weights(alone))
+    with pytest.raises(VideoError, match="no clip of the training data can be read"):
+        adapt(settings_of(small, **values), [bad], None, tmp_path / "none", progress=False)
+
+
+def test_temperature_falls_over_a_run(small: Path, samples: list[Sample], tmp_path: Path) -> None:
+    settings = settings_of(small, **{"model.routing_choice": "hard", "train.max_steps": 5})
+    run = adapt(settings, samples, None, tmp_path / "run", progress=False)
+    temperatures = [line["temperature"] for line in read_jsonl(run.log_file)]
+    assert temperatures == pytest.approx([1.0, 0.1**0.25, 0.1**0.5, 0.1**0.75, 0.1], abs=1e-4)
+    assert annealed(1.0, 0.1, 2.0) == pytest.approx(0.1)
+
+
+def test_diagnostics_watch_the_copies_that_are_trained(small: Path) -> None:
+    settings = settings_of(small)
+    backbone = load_backbone(settings.backbone, settings.model, settings.lora)
+    diagnostics = Diagnostics(backbone.model)
+    assert len(diagnostics.gates) == 4
+    assert all(gate.value.requires_grad for gate in diagnostics.gates)
+    diagnostics.close()
+
+
+COMMAND = """
+import json, os, sys, time
+from pathlib import Path
+from mtrans.core.settings import settings_from_dict
+from mtrans.data.manifest import read_manifest
+from mtrans.train.adapt import adapt
+
+settings = settings_from_dict(json.loads(sys.argv[1]))
+samples = read_manifest(sys.argv[2])
+adapt(settings, samples, samples, sys.argv[3], progress=False)
+"""
+
+
+def start(settings: Any, small: Path, out: Path, **environment: str) -> subprocess.Popen[str]:
+    from mtrans.core.settings import settings_to_dict
+
+    text = json.dumps(settings_to_dict(settings))
+    return subprocess.Popen(
+        [sys.executable, "-c", COMMAND, text, str(small / "train.jsonl"), str(out)],
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_killed_run_goes_on_to_the_weights_of_an_uninterrupted_one(
+    small: Path, samples: list[Sample], tmp_path: Path
+) -> None:
+    values = {
+        "train.max_steps": 60,
+        "train.save_every": 7,
+        "train.evaluate_every": 10,
+        "lora.dropout": 0.1,  # random numbers in every step
+        "model.routing_choice": "hard",
+    }
+    settings = settings_of(small, **values)
+    out = tmp_path / "killed"
+    child = start(settings, small, out)
+    run = RunFolder(out)
+    deadline = time.monotonic() + 60
+    while not run.checkpoint_steps() or run.checkpoint_steps()[-1] < 14:
+        assert child.poll() is None, child.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    assert run.state() == "unfinished"
+    steps = run.checkpoint_steps()
+    assert 14 <= steps[-1] < 60
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as the child: sums in another order differ in the last bit
+    try:
+        adapt(settings, samples, samples, out, progress=False)
+        whole = adapt(settings, samples, samples, tmp_path / "whole", progress=False)
+    finally:
+        torch.set_num_threads(threads)
+    assert run.info()["resumed"]
+    assert same(weights(run), weights(whole))
+    logs = [read_jsonl(r.log_file) for r in (run, whole)]
+    for line in (*logs[0], *logs[1]):
+        line.pop("seconds")
+    assert logs[0] == logs[1]
+
+
+def test_two_processes_give_the_run_of_one(
+    small: Path, samples: list[Sample], tmp_path: Path
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    settings = settings_of(small, **{"train.max_steps": 5})
+    children = [
+        start(
+            settings,
+            small,
+            tmp_path / "two",
+            MASTER_ADDR="127.0.0.1",
+            MASTER_PORT=port,
+            WORLD_SIZE="2",
+            RANK=rank,
+            LOCAL_RANK=rank,
+        )
+        for rank in ("0", "1")
+    ]
+    one = adapt(settings, samples, samples, tmp_path / "one", progress=False)
+    for child in children:
+        errors = child.communicate(timeout=120)[1]
+        assert child.returncode == 0, errors
+    two = RunFolder(tmp_path / "two")
+    assert two.info()["processes"] == 2
+    assert losses(two) == pytest.approx(losses(one), abs=1e-5)
+    ours, theirs = weights(one), weights(two)
+    for name, value in ours.items():
+        torch.testing.assert_close(theirs[name], value, atol=1e-5, rtol=1e-5)
+    for a, b in zip(read_jsonl(one.log_file), read_jsonl(two.log_file), strict=True):
+        if "val_loss" in a:
+            assert b["val_loss"] == pytest.approx(a["val_loss"], abs=1e-5)
+            assert b["val_accuracy"] == a["val_accuracy"]
