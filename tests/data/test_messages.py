@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtrans.core.errors import ManifestError
 from mtrans.core.records import Sample, Turn
+from mtrans.data.fields import FIELDS, FieldError, sample_from_json
 from mtrans.data.manifest import read_manifest, scan_manifest
-from mtrans.data.messages import messages_from_sample, samples_from_messages
+from mtrans.data.messages import is_messages, messages_from_sample, samples_from_messages
 
 
 def write(path: Path, *records) -> Path:
@@ -86,7 +87,7 @@ def test_parts_system_history_and_query(tmp_path):
             "videos: 2 <video> in the text, but 1 videos",
         ),
         (exchange("<video>q", "a"), "videos: 1 <video> in the text, but 0 videos"),
-        (exchange("q", "a", videos=["a"], images=["i"]), "images: 1 given"),
+        (exchange("q", "a", videos=["a"], images=["i"]), 'images: list ["i"]; only videos'),
         (exchange("<video>", "a", videos=["a"]), "messages: a user turn holds no text"),
         (exchange("q", "a", videos=[3]), "videos: int; wanted the path"),
         ({"videos": ["a"]}, "messages: missing"),
@@ -151,3 +152,38 @@ def test_real_mmla_files(shared_data, file, count, labels):
         assert "candidate labels" not in sample.context[0].text
         assert sample.video.endswith(".mp4")
     assert {s.label for s in scan.samples} == {0, 1}
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["role", "content", "from", "value", "type", "text", "video", "speaker"]
+            ),
+            inner | st.sampled_from(["user", "assistant", "text", "video", "<video>"]),
+            max_size=4,
+        )
+    ),
+    max_leaves=8,
+)
+KEYS = [*FIELDS, "messages", "conversations", "query", "response", "history", "videos", "system"]
+
+
+@given(st.dictionaries(st.sampled_from([*KEYS, "images", "audios"]), anything, max_size=6))
+@settings(max_examples=400, deadline=None)
+def test_whatever_a_line_holds_it_is_read_or_refused_in_one_line(record):
+    refused = None
+    found = []
+    try:
+        if is_messages(record):
+            found = samples_from_messages(record, "x")
+        else:
+            found = [sample_from_json(record)]
+    except FieldError as error:
+        refused = error
+    assert bool(found) != bool(refused)
+    assert refused is None or (refused.reason and len(str(refused).splitlines()) == 1)
+    for sample in found:
+        assert sample_from_json(sample.to_json()) == sample

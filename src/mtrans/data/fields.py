@@ -23,6 +23,7 @@ class FieldError(ManifestError):
     """
 
     def __init__(self, field: str, reason: str):
+        reason = " ".join(reason.split())  # what came may hold line breaks; an error is one line
         super().__init__(f"{field}: {reason}" if field else reason)
         self.field, self.reason = field, reason
 

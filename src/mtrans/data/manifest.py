@@ -42,7 +42,8 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.field}: {self.reason}" if self.field else f"{place}: {self.reason}"
+        text = f"{place}: {self.field}: {self.reason}" if self.field else f"{place}: {self.reason}"
+        return " ".join(text.split())
 
 
 @dataclass(frozen=True)

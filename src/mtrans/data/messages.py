@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mtrans.core.records import Sample, Turn
-from mtrans.data.fields import FieldError, sample_from_json
+from mtrans.data.fields import FieldError, kind_of, sample_from_json
 
 PLACEHOLDER = "<video>"
 
@@ -78,7 +78,7 @@ def samples_from_messages(record: Mapping[str, Any], name: str) -> list[Sample]:
     turns, videos = _turns(record)
     for kind in ("images", "audios"):
         if record.get(kind):
-            raise FieldError(kind, f"{len(record[kind])} given; only videos are read")
+            raise FieldError(kind, f"{kind_of(record[kind])}; only videos are read")
     if len(videos) > 1:
         raise FieldError("videos", f"{len(videos)} given; wanted one video a record")
     marks = sum(text.count(PLACEHOLDER) for _, text in turns)
@@ -143,7 +143,9 @@ def _sample(
         fields["context"] = [{"text": t, "speaker": role} for role, t in before if t]
     mmla = _MMLA.match(text)
     if mmla:
-        fields["context"] = [*fields["context"], {"text": mmla["said"]}]
+        before_it = fields["context"]
+        before_it = [before_it] if isinstance(before_it, str) else before_it
+        fields["context"] = [*before_it, {"text": mmla["said"]}]
         fields.setdefault("choices", [label.strip() for label in mmla["labels"].split(",")])
         fields.setdefault("type", mmla["type"])
         text = mmla["question"]
@@ -171,15 +173,7 @@ def _turns(record: Mapping[str, Any]) -> tuple[list[tuple[str, str]], list[str]]
             "messages", "missing; wanted messages, conversations, or query and response"
         )
     if key == "query":
-        pairs = [*(record.get("history") or []), (record["query"], record.get("response"))]
-        turns = [
-            (role, t)
-            for pair in pairs
-            for role, t in zip(("user", "assistant"), pair, strict=True)
-            if t
-        ]
-        if record.get("system"):
-            turns.insert(0, ("system", record["system"]))
+        turns = _history(record)
     else:
         if not isinstance(record[key], list) or not record[key]:
             raise FieldError(key, "wanted a non-empty list of turns")
@@ -191,12 +185,28 @@ def _turns(record: Mapping[str, Any]) -> tuple[list[tuple[str, str]], list[str]]
     return texts, videos
 
 
+def _history(record: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Returns the turns of ms-swift's older form: system, history of pairs, query, response."""
+    history = record.get("history") or []
+    if not isinstance(history, list) or not all(
+        isinstance(p, list) and len(p) == 2 for p in history
+    ):
+        raise FieldError("history", "wanted a list of [query, response] pairs")
+    pairs = [*history, (record["query"], record.get("response"))]
+    turns = [("system", record["system"])] if record.get("system") else []
+    for query, response in pairs:
+        turns.append(("user", query))
+        if response is not None:
+            turns.append(("assistant", response))
+    return turns
+
+
 def _role_and_content(turn: Any, place: int, key: str) -> tuple[str, Any]:
     if not isinstance(turn, dict):
         raise FieldError(key, f"turn {place} is not an object with role and content")
     role = turn.get("role", turn.get("from"))
     content = turn.get("content", turn.get("value"))
-    if role not in _ROLES:
+    if not isinstance(role, str) or role not in _ROLES:
         raise FieldError(key, f"turn {place}: role '{role}'; wanted user, assistant or system")
     if content is None:
         raise FieldError(key, f"turn {place}: no content")
