@@ -182,7 +182,7 @@ def routed_attention(
     masks = routing.masks[:, : query.shape[2]]
     alpha = routing.alpha
     if routing.form == "average":
-        mixed = torch.zeros_like(query)
+        mixed = value.new_zeros(())
         for k, mask in enumerate(masks):
             only = masked_bias(mask, query.dtype)
             seen = F.scaled_dot_product_attention(
