@@ -191,6 +191,33 @@ def test_damage_is_noticed_and_repaired(tmp_path, clips):
     assert open_cache(tmp_path).fill(samples, encode).computed == 6
 
 
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, clips):
+    (tmp_path / "file").write_text("")
+    cache = open_cache(tmp_path / "file")
+    with pytest.raises(CacheError, match="name another cache_dir"):
+        cache.fill(samples_in(clips), encode)
+
+
+def test_a_full_disk_is_one_line(tmp_path):
+    code = (
+        "import resource, signal, sys, numpy as np\n"
+        "from mtrans.core.errors import CacheError\n"
+        "from mtrans.data.shards import ShardWriter\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "try:\n"
+        "    with ShardWriter(sys.argv[1]) as w:\n"
+        "        w.put('a', np.zeros((100, 1000), np.float32), np.zeros(2))\n"
+        "except CacheError as error:\n"
+        "    print(error)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "File too large; make room" in said.stdout
+    assert said.stderr == ""
+    assert ShardStore(tmp_path).entries == {}
+
+
 def test_a_foreign_folder_is_refused(tmp_path):
     cache = open_cache(tmp_path)
     cache.folder.mkdir()

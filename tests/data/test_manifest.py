@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from mtrans.core.errors import ManifestError
 from mtrans.core.records import Sample, Turn
+from mtrans.data.fields import FIELDS
 from mtrans.data.manifest import read_manifest, scan_manifest, write_manifest
 
 GOOD = {"id": "a", "video": "a.mp4", "question": "where?", "choices": ["left", "right"], "label": 0}
@@ -208,3 +211,17 @@ def test_importing_needs_no_torch():
         "assert not {'torch', 'transformers', 'av', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_docs_list_every_field_and_their_examples_are_valid(tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "data-format.md").read_text(encoding="utf-8")
+    table = text.split("| field |")[1].split("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(FIELDS)
+    needed = re.findall(r"^\| `(\w+)` \| \w+ \| yes \|", table, re.MULTILINE)
+    assert needed == ["id", "question"]
+    manifest, messages = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    for name, example in (("manifest", manifest), ("messages", messages)):
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text(example, encoding="utf-8")
+        scan = scan_manifest(path)
+        assert (scan.form, scan.problems) == (name, [])

@@ -1,0 +1,1 @@
+"""Data: manifests to samples, samples to prompts, frames and batches."""

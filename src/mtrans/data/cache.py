@@ -28,7 +28,7 @@ from mtrans.core.errors import CacheError, MTransError, VideoError
 from mtrans.core.records import Sample
 from mtrans.core.settings import FrameSettings
 from mtrans.data.clips import BadClip, Clip, Progress, clip_of, clips_of
-from mtrans.data.content import ContentIndex
+from mtrans.data.content import ContentIndex, writing
 from mtrans.data.shards import ShardStore, ShardWriter, write_whole
 from mtrans.video.clip import load_clip
 from mtrans.video.preprocess import PreprocessSettings, preprocess
@@ -163,7 +163,7 @@ class FeatureCache:
 
         Raises:
             VideoError: A clip can't be read (not with `skip_bad`).
-            CacheError: `encode` returned something else than features.
+            CacheError: `encode` returned something else than features, or the disk is full.
         """
         self.store.refresh()
         self.store.remove_damaged()
@@ -245,15 +245,16 @@ class FeatureCache:
     def _check_spec(self, text: str) -> None:
         try:
             found = (self.folder / "spec.json").read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return
+        except OSError:
+            return  # not there yet; if the folder is at fault, writing says so
         if found != text:
             raise CacheError(f"{self.folder}/spec.json says something else; delete this folder")
 
     def _save_spec(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if not (self.folder / "spec.json").exists():
-            write_whole(self.folder / "spec.json", json.dumps(self.spec, sort_keys=True))
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not (self.folder / "spec.json").exists():
+                write_whole(self.folder / "spec.json", json.dumps(self.spec, sort_keys=True))
 
     def _decode_ahead(
         self, clips: Sequence[Clip], workers: int

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from mtrans.core.errors import VideoError
+from mtrans.core.errors import CacheError, VideoError
 
 # A file changed twice within one tick of the clock looks the same by time and size, so what was
 # changed so recently is hashed again (git calls such entries racy).
 SETTLED_NS = 2_000_000_000
+
+
+@contextlib.contextmanager
+def writing(folder: str | Path) -> Iterator[None]:
+    """Turns "no space left", "permission denied" and their like into one line.
+
+    Raises:
+        CacheError: An operating system error occurred within.
+    """
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise CacheError(f"cache {folder}: {why}; make room, or name another cache_dir") from error
 
 
 class ContentIndex:
@@ -51,20 +67,21 @@ class ContentIndex:
         return digest
 
     def _append(self, *entry: str | int) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         line = json.dumps(entry) + "\n"
-        # one write of one line to a file opened for appending: lines of two processes don't mix
-        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            os.write(handle, line.encode())
-        finally:
-            os.close(handle)
+        with writing(self.path.parent):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # one write of one line to a file opened for appending: two processes' lines don't mix
+            handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            try:
+                os.write(handle, line.encode())
+            finally:
+                os.close(handle)
 
     def _load(self) -> None:
         try:
             lines = self.path.read_bytes().split(b"\n")
-        except FileNotFoundError:
-            return
+        except OSError:
+            return  # an index only saves time; if the folder is at fault, writing says so
         for line in lines:
             try:
                 name, size, changed, digest = json.loads(line)

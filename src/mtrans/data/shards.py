@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrans.core.errors import CacheError
+from mtrans.data.content import writing
 
 ALIGN = 64
 DTYPES = ("float32", "float16")
@@ -67,8 +68,8 @@ class ShardStore:
         """Takes in shards that were finished since the last look."""
         try:
             names = sorted(e.name[:-5] for e in os.scandir(self.folder) if e.name.endswith(".json"))
-        except FileNotFoundError:
-            return
+        except (FileNotFoundError, NotADirectoryError):
+            return  # nothing was written yet
         for name in names:
             if name in self._seen or name == "spec":
                 continue
@@ -146,8 +147,9 @@ class ShardWriter:
         self._file: BinaryIO | None = None
         self._entries: list[tuple[Any, ...]] = []
         self._opened = 0.0
-        self.folder.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(self.folder, host)
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _remove_leftovers(self.folder, host)
 
     def __enter__(self) -> ShardWriter:
         return self
@@ -162,13 +164,17 @@ class ShardWriter:
             key: Its name.
             array: float32 or float16, any shape.
             times: float64[T], kept beside it.
+
+        Raises:
+            CacheError: The disk is full, or can't be written for another reason.
         """
-        if self._file is None:
-            self._file = open(self._path(".tmp"), "wb")  # noqa: SIM115 - open over many calls
-            self._opened = time.monotonic()
-        offset = self._file.tell()
         raw = np.ascontiguousarray(array).tobytes()
-        self._file.write(raw + b"\0" * (-len(raw) % ALIGN))
+        with writing(self.folder):
+            if self._file is None:
+                self._file = open(self._path(".tmp"), "wb")  # noqa: SIM115 - open over many calls
+                self._opened = time.monotonic()
+            offset = self._file.tell()
+            self._file.write(raw + b"\0" * (-len(raw) % ALIGN))
         place = (key, offset, array.shape, array.dtype.name, times.tolist(), zlib.crc32(raw))
         self._entries.append(place)
         old = time.monotonic() - self._opened > self.shard_seconds
@@ -176,17 +182,22 @@ class ShardWriter:
             self.close()
 
     def close(self) -> None:
-        """Finishes the open shard, if there is one; the next `put` begins another."""
+        """Finishes the open shard, if there is one; the next `put` begins another.
+
+        Raises:
+            CacheError: The disk is full, or can't be written for another reason.
+        """
         if self._file is None:
             return
-        size = self._file.tell()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._file = None
-        os.replace(self._path(".tmp"), self._path(".bin"))
-        described = json.dumps({"bytes": size, "entries": self._entries})
-        write_whole(self._path(".json"), described)
+        file, self._file = self._file, None
+        with writing(self.folder):
+            with file:
+                size = file.tell()
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(self._path(".tmp"), self._path(".bin"))
+            described = json.dumps({"bytes": size, "entries": self._entries})
+            write_whole(self._path(".json"), described)
         self._entries = []
         self._number += 1
 
