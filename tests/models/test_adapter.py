@@ -144,7 +144,12 @@ def test_plain_peft_in_another_process_gives_the_same_logits(base_folder, tmp_pa
     save_adapter(peft_model, tmp_path, lora=ALL, backbone="x", weights="y")
     batch = tiny_batch(peft_model, frames=3)
     save_file(batch, tmp_path / "batch.safetensors")
-    arguments = [base_folder, tmp_path, tmp_path / "batch.safetensors", tmp_path / "out.safetensors"]
+    arguments = [
+        base_folder,
+        tmp_path,
+        tmp_path / "batch.safetensors",
+        tmp_path / "out.safetensors",
+    ]
     subprocess.run([sys.executable, "-c", OTHER_PROCESS, *map(str, arguments)], check=True)
     with torch.no_grad():
         here = peft_model(**batch).logits
@@ -176,7 +181,9 @@ def test_trained_parameters_stay_fp32_and_frozen_ones_in_their_dtype(base_folder
     model = VideoInstructBlip.from_pretrained(base_folder, settings=RICH, dtype=torch.bfloat16)
     assert {p.dtype for p in model.st_qformer.parameters()} == {torch.float32}
     peft_model = train_a_little(attach_adapter(model, ALL))
-    dtypes = {(p.requires_grad, p.dtype) for n, p in peft_model.named_parameters() if "original" not in n}
+    dtypes = {
+        (p.requires_grad, p.dtype) for n, p in peft_model.named_parameters() if "original" not in n
+    }
     assert dtypes == {(True, torch.float32), (False, torch.bfloat16)}
     save_adapter(peft_model, tmp_path, lora=ALL, backbone="x", weights="y")
     again = VideoInstructBlip.from_pretrained(base_folder, settings=RICH, dtype=torch.bfloat16)

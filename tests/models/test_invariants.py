@@ -182,7 +182,10 @@ def test_errors_say_what_to_do():
 
 def test_every_switch_has_a_variant_here():
     """Adding a value to a switch without testing it fails."""
-    used = {f.name: {getattr(s, f.name) for s in VARIANTS.values()} for f in dataclasses.fields(ModelSettings)}
+    used = {
+        f.name: {getattr(s, f.name) for s in VARIANTS.values()}
+        for f in dataclasses.fields(ModelSettings)
+    }
     assert used["pool"] == {"mean", "attention", "last", "concat"}
     assert used["routing_form"] == {"log_mixture", "average", "hadamard"}
     assert used["routing"] == {"off", "spatial", "temporal", "both"}

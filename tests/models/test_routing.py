@@ -131,7 +131,10 @@ def test_probabilities_come_out_and_routers_get_gradients(form):
     model = tiny_video_model(settings)
     out = model(**tiny_batch(model, batch=2, frames=3, answer=2))
     shapes = [
-        (None if r.spatial is None else r.spatial.shape, None if r.temporal is None else r.temporal.shape)
+        (
+            None if r.spatial is None else r.spatial.shape,
+            None if r.temporal is None else r.temporal.shape,
+        )
         for r in out.routing
     ]
     assert shapes == [(None, None), ((2, 3, 2), (2, 2)), ((2, 3, 3), (2, 4)), ((2, 3, 3), (2, 4))]

@@ -1,4 +1,4 @@
-"""Tiny random models for tests: InstructBLIP and BLIP-2 anatomy, built in a fraction of a second."""
+"""Tiny random models for tests: InstructBLIP and BLIP-2 anatomy, built in no time."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """From a name to a ready backbone: the assembled model, its tokenizers and its image numbers.
 
-A name is ``tiny`` (the weights inside this package), a folder as `save_pretrained` writes it, or the id of
-a published InstructBLIP or BLIP-2 checkpoint.
+A name is ``tiny`` (the weights inside this package), a folder as `save_pretrained` writes it, or
+the id of a published InstructBLIP or BLIP-2 checkpoint.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def load_backbone(
     source = _source(name)
     config = _config(name, source)
     family = FAMILIES[config.model_type]
-    assembled = family.from_pretrained(source, settings=model, dtype=dtype, **from_pretrained)
+    assembled: Any = family.from_pretrained(source, settings=model, dtype=dtype, **from_pretrained)
     if "device_map" not in from_pretrained and "quantization_config" not in from_pretrained:
         assembled = assembled.to(device)
     assembled.requires_grad_(False).eval()
@@ -143,8 +143,8 @@ def load_backbone(
 def weights_hash(model: nn.Module) -> str:
     """Identity of the frozen weights.
 
-    The ViT, the Q-Former and the projection are read whole; of the LLM's tensors, which can be tens of
-    gigabytes, 1,024 evenly spread values each.
+    The ViT, the Q-Former and the projection are read whole; of the LLM's tensors, which can be tens
+    of gigabytes, 1,024 evenly spread values each.
 
     Args:
         model: The assembled model, before an adapter is attached.
@@ -181,8 +181,8 @@ def _config(name: str, source: str) -> Any:
     except (OSError, ValueError) as error:
         first = str(error).splitlines()[0]
         raise CheckpointError(
-            f"backbone '{name}' can't be found: {first} Give tiny, a folder with config.json, or the"
-            " name of a published InstructBLIP or BLIP-2 checkpoint"
+            f"backbone '{name}' can't be found: {first} Give tiny, a folder with config.json, or"
+            " the name of a published InstructBLIP or BLIP-2 checkpoint"
         ) from error
     if config.model_type not in FAMILIES:
         raise CheckpointError(

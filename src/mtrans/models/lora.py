@@ -1,8 +1,8 @@
-"""Adapters: which modules get a LoRA pair, what is saved beside them, and how many parameters that is.
+"""Adapters: what gets a LoRA pair, what is saved beside it, and how many parameters that is.
 
-An adapter is a PEFT folder (``adapter_config.json``, ``adapter_model.safetensors``) that holds only what
-was trained, plus ``mtrans.json``: the switches and the identity of the backbone, so that a mismatch is
-an error and not a wrong answer.
+An adapter is a PEFT folder (``adapter_config.json``, ``adapter_model.safetensors``) that holds only
+what was trained, plus ``mtrans.json``: the switches and the identity of the backbone, so that a
+mismatch is an error and not a wrong answer.
 """
 
 from __future__ import annotations

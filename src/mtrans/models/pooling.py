@@ -67,7 +67,7 @@ def pool_frames(
 
     Args:
         x: float[B, T, Q, C].
-        frame_mask: bool[B, T]; `concat` keeps masked frames' places, which the LLM must not attend to.
+        frame_mask: bool[B, T]; `concat` keeps masked frames' places for the LLM to ignore.
         pool: How.
         attention: The learned pool, for ``pool="attention"``.
 

@@ -5,11 +5,12 @@
     alpha = softmax(MLP(mean over the query tokens))       masks M_0 (unbounded), M_1, ...
     log_mixture   softmax(scores + log(sum_k alpha_k M_k + eps))        one fused call for all masks
     average       sum_k alpha_k softmax(scores where M_k)               TRAR, ICCV 2021
-    hadamard      softmax(scores * sum_k alpha_k M_k)                   the paper's equation as printed
+    hadamard      softmax(scores * sum_k alpha_k M_k)                   the equation as printed
 
 Families. Over time: all frames, then |t - t'| <= r for each radius. Over the tokens of a frame: all
-tokens; within a modality (query-query, text-text); across modalities (query-text, text-query, and each
-token itself, so that no row is empty). Queries have no grid, so windows over their index mean nothing.
+tokens; within a modality (query-query, text-text); across modalities (query-text, text-query, and
+each token itself, so that no row is empty). Queries have no grid, so windows over their index mean
+nothing.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ class Routing:
 def masked_bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
     """Turns "may be seen" into an additive bias.
 
-    Finite, so that a row in which nothing may be seen stays a number, and far from the type's limit,
-    so that two of them still add up.
+    Finite, so that a row in which nothing may be seen stays a number, and far from the type's
+    limit, so that two of them still add up.
 
     Args:
         mask: bool[...], True where a key may be seen.
@@ -169,8 +170,8 @@ def routed_attention(
         key: float[B, h, Lk, d].
         value: float[B, h, Lk, d].
         bias: Additive float, broadcastable to [B, h, Lq, Lk]: padding and position.
-        routing: The mixture, or None for plain attention. Its masks are cut to the last axis of the
-            query where only the first tokens ask.
+        routing: The mixture, or None for plain attention. Where only the first Lq tokens ask, the
+            masks' first Lq rows are taken.
         dropout: Probability with which attention weights are dropped.
 
     Returns:

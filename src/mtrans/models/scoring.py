@@ -16,14 +16,15 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from mtrans.core.errors import SettingsError
+from mtrans.models.answering import Base, positions
 
 
-class ScoringMixin:
+class ScoringMixin(Base):
     """Adds `score_choices` to the assembled model."""
 
     @torch.no_grad()
     def score_choices(
-        self: Any,
+        self,
         choices: Sequence[Sequence[Sequence[int] | Tensor]],
         pixel_values: Tensor | None = None,
         patch_features: Tensor | None = None,
@@ -86,11 +87,11 @@ class ScoringMixin:
         return list(score(embeds, seen, answers, row).split(counts))
 
     def _score_decoder_only(
-        self: Any, embeds: Tensor, seen: Tensor, answers: Tensor, row: Tensor
+        self, embeds: Tensor, seen: Tensor, answers: Tensor, row: Tensor
     ) -> Tensor:
         """Scores int[R, A] answers (padded with -100) of prompts `row` int[R]; float[R]."""
         llm, head = self.language_model.base_model, self.get_output_embeddings()
-        place = (seen.long().cumsum(dim=1) - 1).clamp(min=0)
+        place = positions(seen)
         longer = answers.shape[1] > 1
         out = llm(inputs_embeds=embeds, attention_mask=seen, position_ids=place, use_cache=longer)
         steps = torch.arange(seen.shape[1], device=seen.device)
@@ -114,7 +115,7 @@ class ScoringMixin:
         return total + self._gathered(head, hidden, wanted)
 
     def _score_encoder_decoder(
-        self: Any, embeds: Tensor, seen: Tensor, answers: Tensor, row: Tensor
+        self, embeds: Tensor, seen: Tensor, answers: Tensor, row: Tensor
     ) -> Tensor:
         encoded = self.language_model.get_encoder()(inputs_embeds=embeds, attention_mask=seen)
         encoded.last_hidden_state = encoded.last_hidden_state[row]

@@ -4,11 +4,11 @@
 
     text, queries -> embeddings -> x[B, T, N, C]
     each layer:   spatial attention over N  ->  temporal attention over T (temporal.py)
-                  ->  cross-attention to the frame's patches (where the layer has it)  ->  feed-forward
+                  ->  cross-attention to the frame's patches (some layers)  ->  feed-forward
     queries of the last layer [B, T, Q, C] -> pooling.py
 
-Everything pretrained stays in the Q-Former it came with and is passed in at each call; this module owns
-only what is new: routers, gates, positions, the pool, and adapters around shared weights.
+Everything pretrained stays in the Q-Former it came with and is passed in at each call; this module
+owns only what is new: routers, gates, positions, the pool, and adapters around shared weights.
 """
 
 from __future__ import annotations
@@ -133,13 +133,11 @@ class SpatialTemporalLayer(nn.Module):
         """
         routing = LayerRouting()
         x = self._spatial(layer, x, clip, last, routing)
-        queries, text = x[:, :, : clip.queries], x[:, :, clip.queries :]
-        if self.temporal is not None:
-            if self.settings.temporal_tokens == "all":
-                x = self._temporal(x, clip, routing)
-                queries, text = x[:, :, : clip.queries], x[:, :, clip.queries :]
-            else:
-                queries = self._temporal(queries, clip, routing)
+        if self.temporal is not None and self.settings.temporal_tokens == "all":
+            x = self._temporal(x, clip, routing)
+        queries, text = x.tensor_split([clip.queries], dim=2)  # cheaper backward than slices
+        if self.temporal is not None and self.settings.temporal_tokens == "queries":
+            queries = self._temporal(queries, clip, routing)
         if layer.has_cross_attention:
             queries = self._cross(layer.crossattention, queries, clip)
         queries = layer.output_query(layer.intermediate_query(queries), queries)

@@ -7,13 +7,13 @@
         relative position: a signed bias per head from t - t' in seconds
     x + g * (Block_t(x) - x)          TemporalGate; g = 0 is exactly the image model
 
-Source: MTransLLAMA, IEEE TMM 27 (2025), the multimodal query temporal reusing module; the gate and the
-relative position are this project's.
+Source: MTransLLAMA, IEEE TMM 27 (2025), the multimodal query temporal reusing module; the gate and
+the relative position are this project's.
 """
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 from einops import rearrange
@@ -32,10 +32,10 @@ POSITION_HIDDEN = 16
 class SharedLinear(nn.Linear):
     """A linear layer that owns no weight: it runs another module's, with an adapter of its own.
 
-    PEFT wraps this module and the module it stands for separately, so one stored `W` carries two LoRA
-    pairs. It has no parameters, so a state dict holds `W` once, and it looks `W` up at each call, so
-    loading, casting, moving and quantising the owner need no re-tying. Merging an adapter into `W` is
-    impossible by construction: the two branches differ in nothing but their adapters.
+    PEFT wraps this module and the module it stands for separately, so one stored `W` carries two
+    LoRA pairs. It has no parameters, so a state dict holds `W` once, and it looks `W` up at each
+    call, so loading, casting, moving and quantising the owner need no re-tying. Merging an adapter
+    into `W` is impossible by construction: the two branches differ in nothing but their adapters.
 
     Args:
         owner: Module that holds the linear layer.
@@ -87,7 +87,7 @@ class TemporalAttention(nn.Module):
             weights are run and whose LayerNorm closes the block.
     """
 
-    def __init__(self, attention: nn.Module):
+    def __init__(self, attention: Any):
         super().__init__()
         inner, output = attention.attention, attention.output
         self.heads = int(inner.num_attention_heads)
@@ -157,8 +157,8 @@ class TemporalGate(nn.Module):
 class RelativePosition(nn.Module):
     """A signed attention bias per head, computed from time differences in seconds.
 
-    An MLP of sign(dt) * log1p(|dt| / tau) at several tau: it carries over to other frame rates and to
-    unequal spacing, and past and future get different biases from the start.
+    An MLP of sign(dt) * log1p(|dt| / tau) at several tau: it carries over to other frame rates and
+    to unequal spacing, and past and future get different biases from the start.
 
     Args:
         heads: Attention heads.
@@ -236,8 +236,9 @@ class AbsolutePosition(nn.Module):
         frames, queries = x.shape[1], self.query.shape[0]
         if frames > self.frame.shape[0]:
             raise SettingsError(
-                f"{frames} frames, but model.temporal_position=absolute has {self.frame.shape[0]} rows;"
-                " set model.max_frames higher or model.temporal_position=relative"
+                f"{frames} frames, but model.temporal_position=absolute has"
+                f" {self.frame.shape[0]} rows; set model.max_frames higher"
+                " or model.temporal_position=relative"
             )
         frame = rearrange(self.frame[:frames], "t c -> t 1 c").to(x.dtype)
         head = x[:, :, :queries] + frame + self.query.to(x.dtype)

@@ -3,11 +3,12 @@
 ::
 
     pixels[B,T,3,H,W] -encode_frames-> patches[B,T,P,Cv]        frozen ViT, no gradient, cacheable
-      -encode_video-> tokens[B,K,D]                             st_qformer.py, pooling.py, projection
+      -encode_video-> tokens[B,K,D]                             st_qformer.py, pooling.py
       -forward / generate / score_choices-> LLM reads [K visual tokens][prompt][answer]
 
-Two classes, one per pretrained family; each *is* its transformers class, so published checkpoints load
-through `from_pretrained` with their own parameter names. The switches travel in ``config.mtrans``.
+Two classes, one per pretrained family; each *is* its transformers class, so published checkpoints
+load through `from_pretrained` with their own parameter names. The switches travel in
+``config.mtrans``.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from typing import Any, cast
 import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers import Blip2ForConditionalGeneration, InstructBlipForConditionalGeneration
 from transformers.utils import ModelOutput
 
 from mtrans.core.errors import SettingsError
 from mtrans.core.settings import ModelSettings, settings_from_dict
+from mtrans.models.answering import AnsweringMixin, answer_loss
 from mtrans.models.pooling import AttentionPool
 from mtrans.models.routing import Router
 from mtrans.models.scoring import ScoringMixin
@@ -67,7 +68,7 @@ def settings_from_config(data: Mapping[str, Any]) -> ModelSettings:
     return settings_from_dict({"model": dict(data)}).model
 
 
-class VideoLMM(ScoringMixin):
+class VideoLMM(AnsweringMixin, ScoringMixin):
     """What both families share; a mixin in front of the transformers class.
 
     Args:
@@ -123,7 +124,7 @@ class VideoLMM(ScoringMixin):
 
     @property
     def reads_qformer_text(self) -> bool:
-        """Whether text takes part in the Q-Former (early fusion, and a Q-Former that embeds text)."""
+        """Whether text takes part in the Q-Former: early fusion, and a Q-Former that embeds it."""
         return self.settings.fusion == "early" and hasattr(self.qformer, "embeddings")
 
     def visual_tokens(self, frames: int) -> int:
@@ -218,40 +219,6 @@ class VideoLMM(ScoringMixin):
                 patch_features = pixel_values.new_zeros(shape)
         return self.encode_video(patch_features, **clip)
 
-    # ---- language ----------------------------------------------------------------------------
-
-    def _llm_inputs(
-        self,
-        visual: Tensor,
-        input_ids: Tensor,
-        attention_mask: Tensor | None,
-        frame_mask: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        """Puts visual tokens into their places.
-
-        Returns:
-            Embeddings float[B, S, D] and attention mask int[B, S], in which the places of padded
-            frames (`concat`) are closed.
-        """
-        embeds = self.get_input_embeddings()(input_ids)
-        if attention_mask is None:
-            attention_mask = torch.ones_like(input_ids)
-        place = input_ids == self.config.image_token_id
-        tokens = visual.shape[1]
-        if not bool((place.sum(dim=1) == tokens).all()):
-            raise SettingsError(
-                f"input_ids hold {place.sum(dim=1).tolist()} visual places, the clips give {tokens};"
-                f" start each prompt with {tokens} times token {self.config.image_token_id}"
-            )
-        embeds = embeds.masked_scatter(
-            rearrange(place, "b s -> b s 1"), visual.to(embeds.device, embeds.dtype)
-        )
-        if frame_mask is not None and self.settings.pool == "concat":
-            queries = int(self.config.num_query_tokens)
-            there = repeat(frame_mask.to(attention_mask.dtype), "b t -> b (t q)", q=queries)
-            attention_mask = attention_mask.masked_scatter(place, there)
-        return embeds, attention_mask
-
     def forward(
         self,
         pixel_values: Tensor | None = None,
@@ -316,112 +283,10 @@ class VideoLMM(ScoringMixin):
                 )
         return VideoLMMOutput(loss=loss, logits=logits, visual_tokens=visual, routing=routing)
 
-    def _decode(
-        self,
-        embeds: Tensor,
-        seen: Tensor,
-        labels: Tensor | None,
-        num_items: Tensor | int | None,
-        all_logits: bool | None,
-        **kwargs: Any,
-    ) -> tuple[Tensor | None, Tensor | None]:
-        hidden = self.language_model.base_model(
-            inputs_embeds=embeds,
-            attention_mask=seen,
-            position_ids=positions(seen),
-            use_cache=False,
-            **kwargs,
-        )[0]
-        head = self.get_output_embeddings()
-        loss = logits = None
-        if labels is not None:
-            # the vocabulary is projected at answer positions only: most of S is prompt
-            targets = labels[:, 1:]
-            answer = targets != -100
-            loss = answer_loss(head(hidden[:, :-1][answer]), targets[answer], num_items)
-        if all_logits or (all_logits is None and labels is None):
-            logits = head(hidden)
-        return loss, logits
 
-    @torch.no_grad()
-    def generate(
-        self,
-        pixel_values: Tensor | None = None,
-        patch_features: Tensor | None = None,
-        frame_times: Tensor | None = None,
-        frame_mask: Tensor | None = None,
-        qformer_input_ids: Tensor | None = None,
-        qformer_attention_mask: Tensor | None = None,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        **generate_kwargs: Any,
-    ) -> Tensor:
-        """Writes answers: greedy, beam or sampling, as transformers' `generate` is told.
-
-        Args:
-            pixel_values: float[B, T, 3, H, W]; or
-            patch_features: float[B, T, P, Cv].
-            frame_times: float[B, T] in seconds.
-            frame_mask: bool[B, T].
-            qformer_input_ids: int[B, L].
-            qformer_attention_mask: [B, L].
-            input_ids: int[B, S]: K image tokens and prompt; pad decoder-only prompts on the left.
-            attention_mask: [B, S].
-            **generate_kwargs: max_new_tokens, num_beams, do_sample, ...
-
-        Returns:
-            int[B, S + new]: as InstructBLIP's own `generate`, the prompt's ids come first with a
-            decoder-only LLM (new tokens are ``ids[:, S:]``); with an encoder-decoder LLM the
-            decoder's ids alone.
-        """
-        if input_ids is None:
-            raise SettingsError("input_ids not given; pass visual places and prompt as token ids")
-        visual, _ = self._visual(
-            pixel_values,
-            patch_features,
-            frame_times=frame_times,
-            frame_mask=frame_mask,
-            qformer_input_ids=qformer_input_ids,
-            qformer_attention_mask=qformer_attention_mask,
-        )
-        embeds, seen = self._llm_inputs(visual, input_ids, attention_mask, frame_mask)
-        inputs = {"inputs_embeds": embeds, "attention_mask": seen}
-        if self.config.use_decoder_only_language_model:
-            inputs["input_ids"] = input_ids
-        return cast(Tensor, self.language_model.generate(**inputs, **generate_kwargs))
-
-
-def positions(attention_mask: Tensor) -> Tensor:
-    """Position ids that count attended tokens only, so that padding anywhere changes nothing.
-
-    Args:
-        attention_mask: int[B, S].
-
-    Returns:
-        int[B, S].
-    """
-    return (attention_mask.long().cumsum(dim=1) - 1).clamp(min=0)
-
-
-def answer_loss(logits: Tensor, targets: Tensor, num_items: Tensor | int | None) -> Tensor:
-    """Cross-entropy over answer tokens.
-
-    Args:
-        logits: float[n, V].
-        targets: int[n].
-        num_items: What the sum is divided by; None divides by n.
-
-    Returns:
-        float[].
-    """
-    total = F.cross_entropy(logits.float(), targets, reduction="sum")
-    count = max(targets.numel(), 1) if num_items is None else num_items
-    return total / count
-
-
-class VideoInstructBlip(VideoLMM, InstructBlipForConditionalGeneration):
+class VideoInstructBlip(VideoLMM, InstructBlipForConditionalGeneration):  # type: ignore[misc]
     """InstructBLIP over clips; loads any InstructBLIP checkpoint."""
 
 
-class VideoBlip2(VideoLMM, Blip2ForConditionalGeneration):
+class VideoBlip2(VideoLMM, Blip2ForConditionalGeneration):  # type: ignore[misc]
     """BLIP-2 over clips; loads any BLIP-2 checkpoint. Its Q-Former reads no text."""
