@@ -17,7 +17,8 @@ from mtrans.core.settings import RunSettings, load_settings
 from mtrans.data.manifest import write_manifest
 from mtrans.video.write import write_video
 
-WORDS = ["question", ":", "answer", "context", "which", "way", "does", "the", "square", "move", "?", "left", "right", "up", "down", "what", "is", "it", "a"]
+TEXT = "question : answer context which way does the square move ? left right up down what is it a"
+WORDS = TEXT.split()
 
 
 def _tokenizer(first: list[str]) -> PreTrainedTokenizerFast:

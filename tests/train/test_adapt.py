@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -291,7 +292,7 @@ def test_two_processes_give_the_run_of_one(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    settings = settings_of(small, **{"train.max_steps": 5})
+    settings = settings_of(small, **{"train.max_steps": 5, "train.learning_rate": 1e-3})
     children = [
         start(
             settings,
@@ -313,7 +314,13 @@ def test_two_processes_give_the_run_of_one(
     assert two.info()["processes"] == 2
     assert losses(two) == pytest.approx(losses(one), abs=1e-5)
     ours, theirs = weights(one), weights(two)
+    # before layer 0 all frames have the same queries, so how they are weighted there has no effect
+    # and no gradient but rounding errors, which Adam scales up to whole steps
+    idle = re.compile(r"layers\.0\.temporal(\.(query|key)|_position|_router)")
+    assert sum(bool(idle.search(name)) for name in ours) < 0.2 * len(ours)
     for name, value in ours.items():
+        if idle.search(name):
+            continue
         torch.testing.assert_close(theirs[name], value, atol=1e-5, rtol=1e-5)
     for a, b in zip(read_jsonl(one.log_file), read_jsonl(two.log_file), strict=True):
         if "val_loss" in a:
