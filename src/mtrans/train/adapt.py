@@ -327,7 +327,10 @@ def _build(
 
 
 def write_adapter(folder: Path, backbone: Backbone, settings: RunSettings) -> None:
-    """Writes the adapter with a copy of the run's settings: frames and prompts belong to it."""
+    """Writes the adapter with a copy of the run's settings: frames and prompts belong to it.
+
+    The dtype is the one that ``auto`` meant here: the frozen weights in another dtype are others.
+    """
     save_adapter(
         backbone.model,
         folder,
@@ -335,7 +338,9 @@ def write_adapter(folder: Path, backbone: Backbone, settings: RunSettings) -> No
         backbone=backbone.name,
         weights=backbone.hash,
     )
-    write_settings(folder, settings)
+    kept = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+    frozen = backbone.base.qformer.dtype
+    write_settings(folder, dataclasses.replace(settings, dtype=kept.get(frozen, settings.dtype)))
 
 
 def read_weights(folder: Path, backbone: Backbone) -> None:

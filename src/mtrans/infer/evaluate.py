@@ -1,0 +1,167 @@
+"""Samples -> predictions.jsonl, written as it goes: a run that was stopped goes on where it was.
+
+Beside ``predictions.jsonl`` lies ``predictions.meta.json``: which model on which data made it.
+Measuring is the next step and needs nothing but the predictions (:mod:`mtrans.measure`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mtrans.core.errors import CheckpointError, ManifestError
+from mtrans.core.records import Sample
+from mtrans.core.settings import settings_to_dict
+from mtrans.infer.predictor import Errors, Predictor, as_predictor
+from mtrans.train.run_folder import (
+    append_jsonl,
+    describe_data,
+    now,
+    read_jsonl,
+    versions,
+    write_text,
+)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation did.
+
+    Attributes:
+        predictions: The predictions' file.
+        answered: Samples answered now.
+        reused: Samples that were answered before, by the same model on the same data.
+        failed: Samples without an answer, because their clip can't be read.
+    """
+
+    predictions: Path
+    answered: int
+    reused: int
+    failed: int
+
+
+def evaluate(
+    model: Predictor | str | Path,
+    samples: Sequence[Sample],
+    out: str | Path | None = None,
+    *,
+    batch_size: int = 32,
+    progress: bool = True,
+    errors: Errors = "record",
+    overwrite: bool = False,
+    use_cache: bool | None = None,
+) -> Evaluation:
+    """Answers all samples into a predictions file.
+
+    Args:
+        model: A predictor, or what `load_predictor` takes.
+        samples: The questions; ids must be unique.
+        out: The file; None is ``predictions.jsonl`` in the model's run folder.
+        batch_size: Questions answered together.
+        progress: Show progress.
+        errors: ``record`` or ``raise``, as `Predictor.predict`.
+        overwrite: Replace predictions of another model or other data.
+        use_cache: As `Predictor.predict`.
+
+    Returns:
+        What was done, with the file's path.
+
+    Raises:
+        CheckpointError: The file holds predictions of another model or other data.
+        ManifestError: No sample, or two with one id.
+        VideoError: A clip can't be read, with ``errors="raise"``.
+    """
+    _check_ids(samples)
+    predictor = as_predictor(model)
+    path = _output(predictor, out)
+    identity = _identity(predictor, samples)
+    done = _take_up(path, identity, overwrite)
+    rest = [s for s in samples if s.id not in done]
+    failed = sum(1 for record in done.values() if record.get("error"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write_meta(path, {**identity, "started": now(), "finished": None, "versions": versions()})
+    pending: list[dict[str, Any]] = []
+    for prediction in predictor.predict(
+        rest, batch_size=batch_size, progress=progress, errors=errors, use_cache=use_cache
+    ):
+        failed += prediction.error is not None
+        pending.append(prediction.to_json())
+        if len(pending) == batch_size:
+            append_jsonl(path, pending)
+            pending.clear()
+    append_jsonl(path, pending)
+    meta = json.loads(meta_path(path).read_text(encoding="utf-8"))
+    _write_meta(path, {**meta, "finished": now(), "failed": failed})
+    return Evaluation(path, answered=len(rest), reused=len(done), failed=failed)
+
+
+def meta_path(predictions: Path) -> Path:
+    """Returns where it is written down which model on which data made the predictions."""
+    return predictions.with_suffix(".meta.json")
+
+
+def _check_ids(samples: Sequence[Sample]) -> None:
+    if not samples:
+        raise ManifestError("there is no sample to answer; give a manifest with at least one line")
+    seen: set[str] = set()
+    for sample in samples:
+        if sample.id in seen:
+            raise ManifestError(f"two samples have the id '{sample.id}'; ids must be unique")
+        seen.add(sample.id)
+
+
+def _output(predictor: Predictor, out: str | Path | None) -> Path:
+    if out is not None:
+        return Path(out)
+    if predictor.run is None:
+        raise CheckpointError(
+            f"'{predictor.backbone.name}' has no run folder to write predictions to; give --out"
+        )
+    return predictor.run.predictions()
+
+
+def _identity(predictor: Predictor, samples: Sequence[Sample]) -> dict[str, Any]:
+    """Returns what decides the predictions."""
+    settings = settings_to_dict(predictor.settings)
+    digest = hashlib.sha256()
+    # an adapter's weights, or the random numbers there would be without one
+    for name, parameter in sorted(predictor.backbone.model.named_parameters()):
+        if "lora_" in name or "modules_to_save" in name:
+            digest.update(name.encode())
+            digest.update(parameter.detach().float().cpu().numpy().tobytes())
+    return {
+        "model": predictor.backbone.name,
+        "weights": predictor.backbone.hash,
+        "adapter": digest.hexdigest(),
+        "settings": {k: settings[k] for k in ("frames", "prompt", "model")},
+        "max_new_tokens": predictor.max_new_tokens,
+        "data": describe_data(samples),
+    }
+
+
+def _take_up(path: Path, identity: dict[str, Any], overwrite: bool) -> dict[str, dict[str, Any]]:
+    """Returns the records of a stopped or finished evaluation that is this one, by id."""
+    if not path.exists():
+        return {}
+    try:
+        meta = json.loads(meta_path(path).read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        meta = {}
+    differ = [key for key, value in identity.items() if meta.get(key) != value]
+    if differ and not overwrite:
+        raise CheckpointError(
+            f"'{path}' holds predictions of other {' and '.join(differ)}; choose another --out, or"
+            " allow --overwrite"
+        )
+    records = [] if differ or overwrite else read_jsonl(path)
+    write_text(path, "")
+    append_jsonl(path, records)  # without the line that a kill cut short
+    return {record["id"]: record for record in records}
+
+
+def _write_meta(path: Path, meta: dict[str, Any]) -> None:
+    write_text(meta_path(path), json.dumps(meta, indent=2, ensure_ascii=False) + "\n")

@@ -1,0 +1,392 @@
+"""A model loaded once, asked many times: the command line, the API and the web page share it.
+
+    name -> load_predictor -> Predictor -- ask(video, question) --> Answer
+                                        -- predict(samples) -----> Prediction, one a sample
+
+Multiple choice is scored by the likelihood of every candidate, normalised over the candidates; open
+questions are answered by greedy generation.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from mtrans.core.errors import CheckpointError, VideoError
+from mtrans.core.records import Prediction, Sample, Turn
+from mtrans.core.runtime import pick_device, pick_dtype
+from mtrans.core.settings import RunSettings, load_settings
+from mtrans.data.clips import Source
+from mtrans.data.collate import Item
+from mtrans.data.dataset import ClipDataset
+from mtrans.models.loading import Backbone, load_backbone
+from mtrans.models.lora import ADAPTER_FILE, read_adapter
+from mtrans.train.run_folder import RunFolder, read_settings
+from mtrans.train.sources import Encoder, bar, feature_cache, make_collator, video_source
+from mtrans.train.validation import choice_log_likelihoods, chunks, scoring, to_device
+
+Errors = Literal["record", "raise"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model answers to one question about one clip.
+
+    Attributes:
+        text: The likeliest candidate, or the generated text.
+        choice: Index of the likeliest candidate; None for an open question.
+        choices: The candidates, as given.
+        probabilities: float[len(choices)], the candidates' likelihoods normalised over them.
+        times: Seconds of the frames that were looked at; empty without a video.
+        tokens: Counts: ``visual``, ``prompt``, ``answer``.
+        ms: Milliseconds of the model, without reading the video.
+        read_ms: Milliseconds of reading the video.
+    """
+
+    text: str
+    choice: int | None
+    choices: tuple[str, ...] | None
+    probabilities: tuple[float, ...] | None
+    times: tuple[float, ...]
+    tokens: dict[str, int]
+    ms: float
+    read_ms: float
+
+
+class Predictor:
+    """Answers questions with one model.
+
+    Args:
+        backbone: The model, with its adapter where it has one.
+        settings: The run's settings: frames, prompt and switches.
+        device: Where the model is.
+        max_new_tokens: Longest generated answer, in tokens.
+        run: The run folder it comes from, where it does.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        settings: RunSettings,
+        *,
+        device: torch.device | None = None,
+        max_new_tokens: int = 32,
+        run: RunFolder | None = None,
+    ):
+        self.backbone = backbone
+        self.settings = settings
+        self.device = device or next(backbone.model.parameters()).device
+        self.max_new_tokens = max_new_tokens
+        self.run = run
+        self.collate = make_collator(backbone, settings)
+        precision = settings.train.precision
+        self.bf16 = precision == "bf16" or (precision == "auto" and self.device.type == "cuda")
+
+    def ask(
+        self,
+        video: str | Path | None,
+        question: str,
+        choices: Sequence[str] | None = None,
+        context: Sequence[Turn | str] | None = None,
+        start: float | None = None,
+        end: float | None = None,
+    ) -> Answer:
+        """Answers one question.
+
+        Args:
+            video: The file; None asks without a video.
+            question: The question.
+            choices: Candidates; None generates an answer.
+            context: Dialogue before the question, oldest turn first.
+            start: Start of the clip in seconds; None is the beginning.
+            end: End of the clip in seconds; None is the end.
+
+        Returns:
+            The answer.
+
+        Raises:
+            VideoError: The clip can't be read.
+        """
+        sample = Sample(
+            id="ask",
+            video=None if video is None else str(video),
+            question=question,
+            choices=tuple(choices) if choices else None,
+            context=tuple(t if isinstance(t, Turn) else Turn(t) for t in context or ()),
+            start=start,
+            end=end,
+        )
+        began = time.monotonic()
+        item = self._items([sample], video_source(self.backbone, self.settings))[0]
+        read_ms = 1000 * (time.monotonic() - began)
+        (prediction,) = self._answer([item])
+        return Answer(
+            text=prediction.answer,
+            choice=prediction.choice,
+            choices=sample.choices,
+            probabilities=prediction.probabilities,
+            times=() if video is None else tuple(float(t) for t in item[2]),
+            tokens=dict(prediction.tokens),
+            ms=prediction.ms or 0.0,
+            read_ms=read_ms,
+        )
+
+    def predict(
+        self,
+        samples: Iterable[Sample],
+        *,
+        batch_size: int = 32,
+        progress: bool = False,
+        errors: Errors = "record",
+        use_cache: bool | None = None,
+    ) -> Iterator[Prediction]:
+        """Answers many questions, in their order.
+
+        Args:
+            samples: The questions.
+            batch_size: Questions answered together.
+            progress: Show a progress bar.
+            errors: What happens to a clip that can't be read: ``record`` gives a prediction with
+                its `error` and parse ``failed``, which counts as wrong; ``raise`` stops.
+            use_cache: Take features from the feature cache and put them there; None does as the
+                run's training did.
+
+        Yields:
+            One prediction a sample.
+
+        Raises:
+            VideoError: A clip can't be read, with ``errors="raise"``.
+        """
+        samples = list(samples)
+        source, bad = self._source(samples, errors, progress, use_cache)
+        with bar("answering", progress) as step:
+            done = 0
+            for part in chunks(samples, batch_size):
+                yield from self._predict_part(part, source, bad, errors)
+                done += len(part)
+                if step is not None:
+                    step(done, len(samples))
+
+    def _source(
+        self, samples: Sequence[Sample], errors: Errors, progress: bool, use_cache: bool | None
+    ) -> tuple[Source, dict[str, str]]:
+        """Opens the source of frames; returns it with the bad samples' reasons by id."""
+        cached = self.settings.train.use_cache if use_cache is None else use_cache
+        if not cached or not self.settings.model.vision:
+            return video_source(self.backbone, self.settings), {}
+        cache = feature_cache(self.backbone, self.settings)
+        with bar("reading clips", progress) as step:
+            report = cache.fill(
+                samples, Encoder(self.backbone, self.device), step, skip_bad=errors == "record"
+            )
+        return cache, {id_: clip.reason for clip in report.bad for id_ in clip.ids}
+
+    def _predict_part(
+        self, part: Sequence[Sample], source: Source, bad: dict[str, str], errors: Errors
+    ) -> Iterator[Prediction]:
+        reasons: dict[int, str] = {i: bad[s.id] for i, s in enumerate(part) if s.id in bad}
+        items: list[Item] = []
+        for i, sample in enumerate(part):
+            if i in reasons:
+                continue
+            try:
+                items += self._items([sample], source)
+            except VideoError as error:
+                if errors == "raise":
+                    raise
+                reasons[i] = str(error)
+        answers = iter(self._answer(items))
+        for i, sample in enumerate(part):
+            yield failure(sample, reasons[i]) if i in reasons else next(answers)
+
+    def _items(self, samples: Sequence[Sample], source: Source) -> list[Item]:
+        dataset = ClipDataset(samples, self.settings, source)
+        return [dataset[i] for i in range(len(samples))]
+
+    def _answer(self, items: Sequence[Item]) -> list[Prediction]:
+        """Answers questions whose frames are there, multiple choice and open ones apart."""
+        answers: list[Prediction | None] = [None] * len(items)
+        with scoring(self.backbone.model, device=self.device, bf16=self.bf16):
+            for ask, has_choices in ((self._choose, True), (self._generate, False)):
+                places = [i for i, item in enumerate(items) if bool(item[0].choices) == has_choices]
+                if not places:
+                    continue
+                began = time.monotonic()
+                made = ask([items[i] for i in places])
+                ms = 1000 * (time.monotonic() - began) / len(places)
+                for place, prediction in zip(places, made, strict=True):
+                    answers[place] = dataclasses.replace(prediction, ms=round(ms, 3))
+        return [answer for answer in answers if answer is not None]
+
+    def _choose(self, items: Sequence[Item]) -> list[Prediction]:
+        scores = choice_log_likelihoods(self.backbone.base, self.collate, items, self.device)
+        return [self._chosen(item, score) for item, score in zip(items, scores, strict=True)]
+
+    def _chosen(self, item: Item, score: Tensor) -> Prediction:
+        sample = item[0]
+        choice = int(score.argmax())
+        answer_ids = self.collate.choice_ids(sample)[choice]
+        return dataclasses.replace(
+            blank(sample),
+            answer=(sample.choices or ())[choice],
+            choice=choice,
+            probabilities=tuple(score.double().softmax(dim=0).tolist()),
+            log_likelihoods=tuple(score.tolist()),
+            parse="scored",
+            tokens=self._tokens(item, len(answer_ids)),
+        )
+
+    def _generate(self, items: Sequence[Item]) -> list[Prediction]:
+        batch = to_device(self.collate.prompts(items), self.device)
+        tokenizer = self.backbone.tokenizer
+        pad = tokenizer.pad_token_id
+        ids = self.backbone.base.generate(
+            **batch,
+            max_new_tokens=self.max_new_tokens,
+            do_sample=False,
+            num_beams=1,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.eos_token_id if pad is None else pad,
+        )
+        if self.backbone.base.config.use_decoder_only_language_model:
+            ids = ids[:, batch["input_ids"].shape[1] :]
+        texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
+        ends = (ids == tokenizer.eos_token_id).int()
+        lengths = torch.where(ends.any(dim=1), ends.argmax(dim=1) + 1, ids.shape[1]).tolist()
+        return [
+            dataclasses.replace(
+                blank(item[0]),
+                answer=text.strip(),
+                parse="open",
+                tokens=self._tokens(item, length),
+            )
+            for item, text, length in zip(items, texts, lengths, strict=True)
+        ]
+
+    def _tokens(self, item: Item, answer: int) -> dict[str, int]:
+        prompt = self.collate.text_ids(item[0])[1]
+        visual = self.backbone.base.visual_tokens(len(item[2]))
+        return {"visual": visual, "prompt": len(prompt), "answer": answer}
+
+
+def blank(sample: Sample) -> Prediction:
+    """Returns a prediction that repeats the sample and says nothing yet."""
+    return Prediction(
+        id=sample.id,
+        video=sample.video,
+        question=sample.question,
+        answer="",
+        target=sample.answer,
+        choices=sample.choices,
+        label=sample.label,
+        type=sample.type,
+        speaker=sample.speaker,
+        group=sample.group,
+        split=sample.split,
+        facts=sample.facts,
+    )
+
+
+def failure(sample: Sample, reason: str) -> Prediction:
+    """Returns the prediction of a sample whose clip can't be read; it counts as wrong."""
+    return dataclasses.replace(blank(sample), parse="failed", error=reason)
+
+
+def as_image_model(settings: RunSettings) -> RunSettings:
+    """Returns the settings under which nothing is untrained: each frame an image, then the mean.
+
+    Without an adapter, temporal attention, routers and positions would hold random numbers.
+    """
+    model = dataclasses.replace(
+        settings.model, mqt=False, routing="off", temporal_position="none", pool="mean"
+    )
+    return dataclasses.replace(settings, model=model)
+
+
+def load_predictor(
+    name: str | Path,
+    *,
+    preset: str = "mtrans",
+    settings: RunSettings | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    max_new_tokens: int = 32,
+) -> Predictor:
+    """Loads whatever can answer.
+
+    Args:
+        name: A run folder, an adapter folder, ``tiny``, a folder with a backbone, or the name of a
+            published checkpoint. A run is loaded with the settings it was trained with. A backbone
+            without an adapter is used as the image model it is: every frame on its own, then the
+            mean.
+        preset: Preset of the settings of a backbone without adapter.
+        settings: Settings of a backbone without adapter, in place of a preset.
+        device: Where to, as `RunSettings.device`.
+        dtype: Of the frozen weights, as `RunSettings.dtype`; ``auto`` does as the run did.
+        max_new_tokens: Longest generated answer, in tokens.
+
+    Returns:
+        The predictor.
+
+    Raises:
+        CheckpointError: Nothing there, not what it should be, or a run that is not finished.
+        SettingsError: The device is not there.
+    """
+    where = pick_device(device)
+    folder, run = find_adapter(Path(name))
+    if folder is None:
+        settings = as_image_model(settings or load_settings(preset=preset))
+        settings = dataclasses.replace(settings, backbone=str(name))
+    else:
+        settings = read_settings(folder)
+    kept = pick_dtype(settings.dtype if dtype == "auto" else dtype, where)
+    if folder is None:
+        backbone = load_backbone(settings.backbone, settings.model, device=where, dtype=kept)
+    else:
+        # the adapter's own record of its backbone and switches is what its weights fit
+        record = read_adapter(folder)
+        backbone = load_backbone(
+            record.backbone, record.model, adapter=folder, device=where, dtype=kept
+        )
+        backbone.model.to(where)
+    backbone.model.eval()
+    return Predictor(backbone, settings, device=where, max_new_tokens=max_new_tokens, run=run)
+
+
+def find_adapter(path: Path) -> tuple[Path | None, RunFolder | None]:
+    """Finds the adapter behind a path.
+
+    Args:
+        path: A run folder, an adapter folder, or anything else.
+
+    Returns:
+        The adapter folder and the run it belongs to; None for what is not there.
+
+    Raises:
+        CheckpointError: A run that has no adapter yet.
+    """
+    if (path / ADAPTER_FILE).is_file():
+        parent = RunFolder(path.parent)
+        return path, parent if path.name == "adapter" and parent.run_file.is_file() else None
+    run = RunFolder(path)
+    if not run.run_file.is_file():
+        return None, None
+    if run.state() != "finished":
+        raise CheckpointError(
+            f"'{path}' holds an unfinished run; `mtrans adapt` with the same settings finishes it"
+        )
+    if not (run.adapter / ADAPTER_FILE).is_file():
+        raise CheckpointError(f"'{path}' holds a run without an adapter folder; run it again")
+    return run.adapter, run
+
+
+def as_predictor(model: Predictor | str | Path, **options: Any) -> Predictor:
+    """Returns a predictor itself, or loads the one that a name means."""
+    return model if isinstance(model, Predictor) else load_predictor(model, **options)

@@ -1,0 +1,88 @@
+"""Predictions files: complete, resumable, never of something else."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from mtrans.core.errors import CheckpointError, ManifestError
+from mtrans.core.records import Sample
+from mtrans.infer.evaluate import evaluate, meta_path
+from mtrans.infer.predictor import Predictor, load_predictor
+from mtrans.measure.score import score_predictions
+from mtrans.train.run_folder import RunFolder, read_jsonl
+
+
+@pytest.fixture(scope="module")
+def predictor(run: RunFolder) -> Predictor:
+    return load_predictor(run.path, device="cpu")
+
+
+def test_every_sample_gets_a_line_that_can_be_measured(
+    predictor: Predictor, samples: list[Sample], tmp_path: Path
+) -> None:
+    choice = [s for s in samples if s.choices]
+    done = evaluate(predictor, choice, tmp_path / "predictions.jsonl", progress=False)
+    assert (done.answered, done.reused, done.failed) == (8, 0, 0)
+    records = read_jsonl(done.predictions)
+    assert [r["id"] for r in records] == [s.id for s in choice]
+    scores = {s.metric: s for s in score_predictions(done.predictions) if not s.slice}
+    right = sum(r["choice"] == r["label"] for r in records)
+    assert scores["accuracy"].value == pytest.approx(right / 8)
+    meta = json.loads(meta_path(done.predictions).read_text())
+    assert meta["finished"]
+    assert meta["data"]["samples"] == 8
+
+
+def test_a_stopped_evaluation_goes_on(
+    predictor: Predictor, samples: list[Sample], tmp_path: Path
+) -> None:
+    path = tmp_path / "predictions.jsonl"
+    whole = evaluate(predictor, samples, path, progress=False)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:6]) + lines[6][:40])  # killed while it wrote the seventh
+    again = evaluate(predictor, samples, path, progress=False)
+    assert (again.answered, again.reused) == (len(samples) - 6, 6)
+    keep = ("id", "answer", "choice", "log_likelihoods")
+    before = [{k: json.loads(line).get(k) for k in keep[:3]} for line in lines]
+    after = [{k: r.get(k) for k in keep[:3]} for r in read_jsonl(path)]
+    assert before == after
+    assert evaluate(predictor, samples, path, progress=False).answered == 0
+    assert whole.predictions == path
+
+
+def test_predictions_of_something_else_are_not_touched(
+    predictor: Predictor, samples: list[Sample], small: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "predictions.jsonl"
+    evaluate(predictor, samples[:4], path, progress=False)
+    before = path.read_bytes()
+    with pytest.raises(CheckpointError, match="other data"):
+        evaluate(predictor, samples[:5], path, progress=False)
+    unadapted = load_predictor(small / "backbone", device="cpu")
+    with pytest.raises(CheckpointError, match=r"other .*adapter"):
+        evaluate(unadapted, samples[:4], path, progress=False)
+    assert path.read_bytes() == before
+    evaluate(predictor, samples[:5], path, progress=False, overwrite=True)
+    assert len(read_jsonl(path)) == 5
+
+
+def test_bad_clips_are_counted(predictor: Predictor, samples: list[Sample], tmp_path: Path) -> None:
+    gone = dataclasses.replace(samples[0], id="gone", video=str(tmp_path / "gone.mp4"))
+    done = evaluate(predictor, [gone, samples[1]], tmp_path / "p.jsonl", progress=False)
+    assert (done.answered, done.failed) == (2, 1)
+    assert [r["parse"] for r in read_jsonl(done.predictions)] == ["failed", "open"]
+
+
+def test_inputs_that_make_no_sense(
+    predictor: Predictor, samples: list[Sample], small: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ManifestError, match="no sample"):
+        evaluate(predictor, [], tmp_path / "p.jsonl")
+    with pytest.raises(ManifestError, match="two samples have the id '0-way'"):
+        evaluate(predictor, [samples[0], samples[0]], tmp_path / "p.jsonl")
+    with pytest.raises(CheckpointError, match="no run folder"):
+        evaluate(small / "backbone", samples)
