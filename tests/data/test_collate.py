@@ -118,7 +118,8 @@ def items():
 
 
 def test_training_batch(tokenizer):
-    batch = collator(tokenizer)(items())
+    build = collator(tokenizer)
+    batch = build(items())
     assert set(batch) == {
         "patch_features", "frame_times", "frame_mask", "qformer_input_ids",
         "qformer_attention_mask", "input_ids", "attention_mask", "labels",
@@ -132,6 +133,7 @@ def test_training_batch(tokenizer):
         assert real[:width].all()  # right padding
         ids, labels = batch["input_ids"][row, :width], batch["labels"][row, :width]
         answer = labels[labels != IGNORED]
+        assert answer.tolist() == build.answer_ids(sample.answer)  # no loss on the prompt
         assert answer[-1] == tokenizer.eos_token_id
         assert (ids[-len(answer) :] == answer).all()
         assert (batch["labels"][row, width:] == IGNORED).all()

@@ -52,7 +52,8 @@ def test_a_bad_clip_names_its_sample(tmp_path, clips):
     assert [b.ids for b in bad] == [("b1", "b2")]
     assert "b.mp4" in bad[0].reason
     assert calls[-1] == (7, 7)
-    assert without_bad(samples, bad) == samples[:6]
+    text = Sample("t", None, "q")
+    assert without_bad([*samples, text], bad) == [*samples[:6], text]
 
 
 def test_questions_about_one_clip_decode_it_once(clips, monkeypatch):
@@ -66,12 +67,15 @@ def test_questions_about_one_clip_decode_it_once(clips, monkeypatch):
     monkeypatch.setattr(dataset_module, "load_clip", counted)
     video = str(clips / "0.mp4")
     samples = [Sample(str(n), video, f"q{n}?") for n in range(4)]
-    samples += [Sample("w", video, "q?", start=0.5), *samples_in(clips)[1:3], samples[0]]
+    zero, one, two, three = samples_in(clips)[:4]
+    samples += [Sample("w", video, "q?", start=0.5), one, zero, two, zero, one, three, zero]
     data = ClipDataset(samples, RunSettings(), VideoSource(FRAMES, SMALL, keep=3))
     for index in range(len(samples)):
         assert data[index][0] is samples[index]
-    # 0 whole, 0 from 0.5, 1, 2; then 0 whole again, which only three places could not keep
-    assert decoded == ["0.mp4", "0.mp4", "1.mp4", "2.mp4", "0.mp4"]
+    # three places: the window goes when 2 comes, 2 (least recently used) when 3 comes
+    assert decoded == ["0.mp4", "0.mp4", "1.mp4", "2.mp4", "3.mp4"]
+    assert data.source.get(two) is not None
+    assert decoded[5:] == ["2.mp4"]
 
 
 def test_without_vision_nothing_is_read_and_nothing_is_told(tmp_path):
