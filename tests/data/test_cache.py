@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as some_numpy
 
+from mtrans import video
 from mtrans.core.errors import CacheError, VideoError
 from mtrans.core.records import Sample
 from mtrans.core.settings import FrameSettings
@@ -338,3 +339,17 @@ def test_contents_are_hashed_once_and_again_when_changed(tmp_path, monkeypatch):
     assert again.digest(file) != fresh
     with pytest.raises(VideoError, match="can't be read: No such file"):
         again.digest(tmp_path / "none")
+
+
+def test_other_decoding_code_has_other_features(tmp_path, clips, monkeypatch):
+    samples = samples_in(clips)[:1]
+    open_cache(tmp_path).fill(samples, encode)
+    folder = tmp_path / "video"
+    shutil.copytree(Path(video.__path__[0]), folder)
+    monkeypatch.setattr(video, "__path__", [str(folder)])
+    assert open_cache(tmp_path).missing(samples) == []
+    (folder / "write.py").write_text("# has no part in reading")
+    assert open_cache(tmp_path).missing(samples) == []
+    with (folder / "sampling.py").open("a") as file:
+        file.write("# changed")
+    assert len(open_cache(tmp_path).missing(samples)) == 1
