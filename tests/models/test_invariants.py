@@ -162,8 +162,35 @@ def test_gradients_reach_everything_new_and_nothing_else_needs_them():
             for name, p in model.st_qformer.named_parameters()
             if p.grad is None or not p.grad.abs().sum() > 0
         ]
+        # before the first cross-attention all frames are the same: no order to learn, exactly
+        still = [name for name in dead if name.startswith("layers.0.temporal_position.")]
+        assert bool(still) == (settings.mqt and settings.temporal_position == "relative")
+        dead = [name for name in dead if name not in still]
         assert not dead, (settings, dead)
         assert all(p.grad is None for n, p in model.named_parameters() if "st_qformer" not in n)
+
+
+@torch.no_grad()
+def test_one_frame_stands_for_equal_frames():
+    """The first layer runs once a clip: the same as once a frame."""
+    settings = ModelSettings(routing="both", masks_per_layer=(3,), temporal_tokens="all")
+    model = wake(tiny_video_model(settings))
+    seen = []
+    hook = model.st_qformer.layers[0].register_forward_pre_hook(
+        lambda module, args, kwargs: seen.append((args, kwargs)), with_kwargs=True
+    )
+    batch = tiny_batch(model, frames=3)
+    batch["frame_mask"][0, 2] = False
+    batch["qformer_attention_mask"][1, -1] = 0
+    model(**batch)
+    hook.remove()
+    ((layer, x, clip), kwargs) = seen[0]
+    assert x.shape[1] == 1
+    once, routing = model.st_qformer.layers[0](layer, x, clip, **kwargs)
+    every, full = model.st_qformer.layers[0](layer, x.expand(-1, 3, -1, -1), clip, **kwargs)
+    close(once, every)
+    close(routing.spatial, full.spatial)
+    close(routing.temporal, full.temporal)
 
 
 def test_errors_say_what_to_do():

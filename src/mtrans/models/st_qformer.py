@@ -13,11 +13,11 @@ owns only what is new: routers, gates, positions, the pool, and adapters around 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
-from einops import rearrange, repeat
+from einops import rearrange
 from torch import Tensor, nn
 
 from mtrans.core.settings import ModelSettings
@@ -61,7 +61,7 @@ class Clip:
         queries: `Q`.
         frame_mask: bool[B, T].
         times: float[B, T] in seconds.
-        text_bias: Additive float[B * T, 1, 1, N] that hides padded text, or None.
+        text_bias: Additive float[B, 1, 1, N] that hides padded text, or None.
         frame_bias: Additive float[B, 1, 1, T] that hides padded frames, or None.
         spatial_masks: bool[M, N, N].
         temporal_masks: bool[M, T, T].
@@ -75,6 +75,16 @@ class Clip:
     frame_bias: Tensor | None
     spatial_masks: Tensor
     temporal_masks: Tensor
+
+    def still(self) -> Clip:
+        """The clip as one frame that stands for all, for layers before frames can differ."""
+        return replace(
+            self,
+            frame_mask=torch.ones_like(self.frame_mask[:, :1]),
+            times=self.times[:, :1],
+            frame_bias=None,
+            temporal_masks=self.temporal_masks[:, :1, :1],
+        )
 
 
 def masks_of_layer(settings: ModelSettings, layer: int, available: int) -> int:
@@ -124,7 +134,8 @@ class SpatialTemporalLayer(nn.Module):
 
         Args:
             layer: transformers' Q-Former layer.
-            x: float[B, T, N, C], queries first.
+            x: float[B, T, N, C], queries first; or float[B, 1, N, C], one frame that stands for
+                all T as long as they are the same (attention over equals gives that equal).
             clip: The batch.
             last: Compute the queries only: nothing reads the text tokens any more.
 
@@ -132,18 +143,23 @@ class SpatialTemporalLayer(nn.Module):
             float[B, T, N or Q, C] and the routing probabilities.
         """
         routing = LayerRouting()
-        x = self._spatial(layer, x, clip, last, routing)
+        frames = clip.times.shape[1]
+        seen = clip if x.shape[1] == frames else clip.still()
+        x = self._spatial(layer, x, seen, last, routing)
         if self.temporal is not None and self.settings.temporal_tokens == "all":
-            x = self._temporal(x, clip, routing)
+            x = self._temporal(x, seen, routing)
         queries, text = x.tensor_split([clip.queries], dim=2)  # cheaper backward than slices
         if self.temporal is not None and self.settings.temporal_tokens == "queries":
-            queries = self._temporal(queries, clip, routing)
+            queries = self._temporal(queries, seen, routing)
+        queries = queries.expand(-1, frames, -1, -1)
+        if routing.spatial is not None:
+            routing.spatial = routing.spatial.expand(-1, frames, -1)
         if layer.has_cross_attention:
             queries = self._cross(layer.crossattention, queries, clip)
         queries = layer.output_query(layer.intermediate_query(queries), queries)
         if text.shape[2]:
             text = layer.output(layer.intermediate(text), text)
-            return torch.cat([queries, text], dim=2), routing
+            return torch.cat([queries, text.expand(-1, frames, -1, -1)], dim=2), routing
         return queries, routing
 
     def _spatial(
@@ -163,8 +179,11 @@ class SpatialTemporalLayer(nn.Module):
             routing.spatial = rearrange(alpha, "(b t) m -> b t m", t=frames)
             masks = clip.spatial_masks[: alpha.shape[-1]]
             mixture = Routing(alpha, masks, self.settings.routing_form)
+        bias = clip.text_bias
+        if bias is not None:
+            bias = bias.repeat_interleave(frames, dim=0)
         mixed = routed_attention(
-            query, key, value, bias=clip.text_bias, routing=mixture, dropout=self._drop()
+            query, key, value, bias=bias, routing=mixture, dropout=self._drop()
         )
         mixed = rearrange(mixed, "(b t) h n d -> b t n (h d)", t=frames)
         return cast(Tensor, layer.attention.output(mixed, asking))
@@ -261,14 +280,15 @@ class SpatialTemporalQFormer(nn.Module):
         """
         batch, frames = patches.shape[:2]
         embedded = embed(qformer, query_tokens, input_ids, batch)
-        x = repeat(embedded, "b n c -> b t n c", t=frames)
-        if self.absolute_position is not None:
+        x = rearrange(embedded, "b n c -> b 1 n c")
+        if self.absolute_position is not None:  # without it frames differ from cross-attention on
+            x = x.expand(-1, frames, -1, -1)
             x = self.absolute_position(x, all_tokens=self.settings.temporal_tokens == "all")
         queries, tokens, device = query_tokens.shape[1], x.shape[2], x.device
         text_bias = None
         if input_ids is not None and attention_mask is not None and not bool(attention_mask.all()):
             seen = nn.functional.pad(attention_mask.bool(), (queries, 0), value=True)
-            text_bias = repeat(masked_bias(seen, x.dtype), "b n -> (b t) 1 1 n", t=frames)
+            text_bias = rearrange(masked_bias(seen, x.dtype), "b n -> b 1 1 n")
         frame_bias = None
         if not bool(frame_mask.all()):
             frame_bias = rearrange(masked_bias(frame_mask, x.dtype), "b t -> b 1 1 t")
