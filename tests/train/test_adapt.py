@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -203,6 +204,75 @@ def test_a_bad_clip_is_left_out_and_listed_when_asked(
     assert same(weights(run), weights(alone))
     with pytest.raises(VideoError, match="no clip of the training data can be read"):
         adapt(settings_of(small, **values), [bad], None, tmp_path / "none", progress=False)
+
+
+CONTENDERS: dict[str, dict[str, Any]] = {
+    "text": {"model.vision": False},
+    "single": {"frames.count": 1},
+    "mean": {"model.mqt": False, "model.routing": "off"},
+    "concat": {"model.mqt": False, "model.routing": "off", "model.pool": "concat"},
+    "paper": {
+        "model.temporal_gate": "none",
+        "model.temporal_position": "absolute",
+        "model.routing": "both",
+        "model.routing_form": "hadamard",
+    },
+    "attention": {"model.pool": "attention", "model.temporal_tokens": "all"},
+    "bf16": {"train.precision": "bf16"},
+    "bf16 weights": {"train.precision": "bf16", "dtype": "bf16"},
+    "recompute": {"train.gradient_checkpointing": True},
+    "accumulate": {"train.micro_batch_size": 2},
+}
+
+
+@pytest.mark.parametrize("name", CONTENDERS)
+def test_every_contender_trains(
+    small: Path, samples: list[Sample], tmp_path: Path, name: str
+) -> None:
+    settings = settings_of(small, **{"train.max_steps": 3, **CONTENDERS[name]})
+    run = adapt(settings, samples, samples[:4], tmp_path / "run", progress=False)
+    assert len(losses(run)) == 3
+    frames = settings.frames.count
+    assert run.info()["cost"]["visual_tokens"] == (4 * frames if name == "concat" else 4)
+    trained = [v for k, v in weights(run).items() if "lora_B" in k]
+    assert any(v.abs().max() > 0 for v in trained)  # pairs start at zero
+
+
+def test_recomputing_and_accumulating_give_the_same_losses(
+    small: Path, samples: list[Sample], tmp_path: Path
+) -> None:
+    curves = []
+    for name in ("recompute", "accumulate", ""):
+        settings = settings_of(small, **CONTENDERS.get(name, {}), **{"train.max_steps": 4})
+        curves.append(losses(adapt(settings, samples, None, tmp_path / name / "r", progress=False)))
+    assert curves[0] == pytest.approx(curves[2], abs=1e-5)
+    assert curves[1] == pytest.approx(curves[2], abs=1e-5)
+
+
+def test_a_run_killed_after_its_last_step_is_closed_without_training(
+    small: Path, samples: list[Sample], tmp_path: Path
+) -> None:
+    settings = settings_of(small, **{"train.max_steps": 3})
+    run = adapt(settings, samples, samples, tmp_path / "run", progress=False)
+    before, log = weights(run), run.log_file.read_bytes()
+    shutil.rmtree(run.adapter)
+    run.update(status="running")
+    adapt(settings, samples, samples, tmp_path / "run", progress=False)
+    assert run.state() == "finished"
+    assert same(weights(run), before)
+    assert run.log_file.read_bytes() == log
+
+
+def test_an_unfinished_run_starts_again_when_it_shall_not_resume(
+    small: Path, samples: list[Sample], tmp_path: Path
+) -> None:
+    settings = settings_of(small, **{"train.max_steps": 3})
+    run = adapt(settings, samples, None, tmp_path / "run", progress=False)
+    before = weights(run)
+    run.update(status="running")
+    adapt(settings, samples, None, tmp_path / "run", resume=False, progress=False)
+    assert "resumed" not in run.info()
+    assert same(weights(run), before)
 
 
 def test_temperature_falls_over_a_run(small: Path, samples: list[Sample], tmp_path: Path) -> None:

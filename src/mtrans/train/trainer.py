@@ -339,6 +339,12 @@ class AdaptTrainer(Trainer):
         loss = outputs["loss"] * self.args.world_size
         return (loss, outputs) if return_outputs else loss
 
+    def _clip_grad_norm(self, model: torch.nn.Module) -> torch.Tensor | None:
+        """Clips what is trained; the Trainer would walk over all frozen parameters as well."""
+        groups = cast(torch.optim.Optimizer, self.optimizer).param_groups
+        trained = [p for group in groups for p in group["params"]]
+        return cast(Any, self.accelerator).clip_grad_norm_(trained, self.args.max_grad_norm)
+
     def floating_point_ops(self, inputs: dict[str, torch.Tensor]) -> int:
         """Returns nothing: the Trainer's estimate walks over all parameters in every step."""
         return 0
