@@ -1,0 +1,71 @@
+"""The model under autocast and gradient checkpointing, as training runs it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from models.tiny_random import tiny_batch, tiny_image_model, tiny_video_model
+from mtrans.core.settings import PRESETS, LoraSettings, ModelSettings, load_settings
+from mtrans.models.lora import attach_adapter
+from mtrans.models.video_lmm import VideoInstructBlip
+
+SETTINGS = {
+    **{preset: load_settings(preset=preset).model for preset in PRESETS},
+    "average": ModelSettings(routing="both", routing_form="average", pool="attention"),
+    "hard": ModelSettings(routing="both", routing_choice="hard", temporal_tokens="all"),
+    "concat": ModelSettings(pool="concat"),
+}
+
+
+def gradients(model, batch):
+    model.zero_grad()
+    loss = model(**batch).loss
+    loss.backward()
+    trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    assert not [n for n, p in trained.items() if p.grad is None]
+    found = {n: p.grad.clone() for n, p in trained.items()}
+    return loss.detach(), found
+
+
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS.keys())
+@pytest.mark.parametrize("frozen", [torch.float32, torch.bfloat16])
+def test_bf16_autocast_trains_every_trained_parameter(settings, frozen, tmp_path):
+    tiny_image_model().save_pretrained(tmp_path)
+    model = VideoInstructBlip.from_pretrained(tmp_path, settings=settings, dtype=frozen)
+    model = attach_adapter(model, LoraSettings()).train()
+    batch = tiny_batch(model, frames=3, answer=2)
+    batch["qformer_attention_mask"][0, -1] = 0
+    batch["frame_mask"][1, -1] = False
+    exact = tiny_video_model(settings)
+    with torch.no_grad():
+        expected = exact(**batch).loss
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss, found = gradients(model, batch)
+    # positions are drawn anew, so only the size of the loss is comparable
+    assert (loss - expected).abs() < 0.5 * expected
+    assert all(g.isfinite().all() and g.dtype == torch.float32 for g in found.values())
+
+
+def test_gradient_checkpointing_changes_nothing():
+    model = attach_adapter(tiny_video_model(ModelSettings(routing="both")), LoraSettings()).train()
+    batch = tiny_batch(model, frames=3, answer=2)
+    loss, found = gradients(model, batch)
+    base = model.get_base_model()
+    assert not base.is_gradient_checkpointing
+    # transformers 5.23 renamed it and warns of the old name
+    new = getattr(base, "activation_checkpointing_enable", None)
+    (new or base.gradient_checkpointing_enable)()
+    assert base.is_gradient_checkpointing
+    again, same = gradients(model, batch)
+    torch.testing.assert_close(again, loss)
+    for name, gradient in found.items():
+        torch.testing.assert_close(same[name], gradient, rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_every_trained_parameter_takes_part():
+    """Distributed training waits for the gradient of every trained parameter."""
+    for settings in SETTINGS.values():
+        model = attach_adapter(tiny_video_model(settings), LoraSettings()).train()
+        _, found = gradients(model, tiny_batch(model, frames=3, answer=2))
+        assert len(found) > 10
