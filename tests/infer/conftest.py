@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # helpers of other test folders
 
 from mtrans.core.records import Sample
 from mtrans.data.manifest import read_manifest

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from mtrans.core.errors import CheckpointError, VideoError
+from mtrans.core.errors import CheckpointError, SettingsError, VideoError
 from mtrans.core.records import Sample
 from mtrans.core.settings import load_settings
 from mtrans.infer.predictor import Predictor, as_image_model, load_predictor
@@ -225,6 +225,47 @@ def test_an_adapted_run_differs_from_its_start(
         samples[0].video, "what is it ?", ["a", "up"]
     )
     assert adapted.probabilities != pytest.approx(before.probabilities, abs=1e-3)
+
+
+@pytest.mark.parametrize(("family", "llm"), [("blip2", "opt"), ("instructblip", "opt")])
+def test_other_families_are_adapted_and_asked(
+    family: str, llm: str, small: Path, samples: list[Sample], tmp_path: Path
+) -> None:
+    from mtrans.train.adapt import adapt
+    from train.small import make_backbone, small_settings
+
+    folder = make_backbone(tmp_path / family, family, llm)
+    settings = small_settings(folder, small / "cache", **{"train.max_steps": 2})
+    run = adapt(settings, samples, None, tmp_path / "run", progress=False)
+    made = list(load_predictor(run.path, device="cpu").predict(samples[:2]))
+    assert [p.parse for p in made] == ["scored", "open"]
+
+
+def test_an_encoder_decoder_is_asked_but_not_adapted(
+    small: Path, samples: list[Sample], tmp_path: Path
+) -> None:
+    from mtrans.train.adapt import adapt
+    from train.small import make_backbone, small_settings
+
+    folder = make_backbone(tmp_path / "t5", llm="t5")
+    made = list(load_predictor(folder, device="cpu").predict(samples[:2], use_cache=False))
+    assert [p.parse for p in made] == ["scored", "open"]
+    with pytest.raises(SettingsError, match="encoder-decoder"):
+        adapt(small_settings(folder, small / "cache"), samples, None, tmp_path / "run")
+
+
+def test_a_run_with_bf16_weights_is_loaded_as_such(
+    small: Path, samples: list[Sample], tmp_path: Path
+) -> None:
+    from mtrans.train.adapt import adapt
+    from train.small import small_settings
+
+    values = {"train.max_steps": 2, "dtype": "bf16", "train.precision": "bf16"}
+    settings = small_settings(small / "backbone", small / "cache", **values)
+    run = adapt(settings, samples, None, tmp_path / "run", progress=False)
+    predictor = load_predictor(run.path, device="cpu")
+    assert predictor.backbone.base.qformer.dtype == torch.bfloat16
+    assert len(list(predictor.predict(samples[:3]))) == 3
 
 
 def test_what_can_not_be_loaded_is_named(run: RunFolder, tmp_path: Path) -> None:

@@ -34,9 +34,9 @@ def _tokenizer(first: list[str]) -> PreTrainedTokenizerFast:
     )
 
 
-def make_backbone(folder: Path) -> Path:
-    """Writes a random InstructBLIP of a few thousand parameters, with tokenizers."""
-    model = tiny_image_model()
+def make_backbone(folder: Path, family: str = "instructblip", llm: str = "llama") -> Path:
+    """Writes a random InstructBLIP or BLIP-2 of a few thousand parameters, with tokenizers."""
+    model = tiny_image_model(family, llm)
     model.config.image_token_id = model.config.image_token_index
     model.save_pretrained(folder)
     special = ["<pad>", "<s>", "</s>", "<unk>"]

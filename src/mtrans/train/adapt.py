@@ -154,6 +154,7 @@ def adapt(
         raise one_line(error) from None
     finally:
         diagnostics.close()
+        trainer.close()
     _finish(run, settings, where, trainer, backbone, bad, seconds, prepared)
     return run
 
@@ -211,6 +212,7 @@ def fresh_backbone(
 
     Raises:
         CheckpointError: The backbone given has an adapter, or other switches.
+        SettingsError: Its LLM is an encoder-decoder.
     """
     if backbone is None:
         dtype = pick_dtype(settings.dtype, device)
@@ -219,6 +221,11 @@ def fresh_backbone(
         raise CheckpointError("the backbone given carries an adapter already; load it afresh")
     elif backbone.base.settings != settings.model:
         raise CheckpointError("the backbone given has other switches than settings.model")
+    if not backbone.base.config.use_decoder_only_language_model:
+        raise SettingsError(
+            f"backbone '{backbone.name}' has an encoder-decoder LLM, which can be asked but not"
+            " adapted yet; choose one with a decoder-only LLM (Vicuna, OPT)"
+        )
     seed_everything(settings.train.seed)
     for module in backbone.base.modules():
         if isinstance(module, NEW_MODULES):

@@ -235,6 +235,10 @@ class LogCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Closes the event file."""
+        self.close()
+
+    def close(self) -> None:
+        """Closes the event file, also after an error."""
         if self.writer is not None:
             self.writer.close()
             self.writer = None
@@ -329,6 +333,10 @@ class ProgressCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Takes the bar down."""
+        self.close()
+
+    def close(self) -> None:
+        """Takes the bar down, also after an error or Ctrl-C: the cursor comes back."""
         if self.bar is not None:
             self.bar.stop()
             self.bar = None

@@ -410,6 +410,12 @@ class AdaptTrainer(Trainer):
         self._initial_global_step = self.state.global_step
         self.load_adapter(checkpoint)
 
+    def close(self) -> None:
+        """Closes what callbacks hold open, also after an error."""
+        for callback in self.callback_handler.callbacks:
+            if hasattr(callback, "close"):
+                callback.close()
+
     def seconds_per_step(self, seconds: float) -> float:
         """Returns the wall clock of a step of this process, without validation and checkpoints.
 
