@@ -1,6 +1,6 @@
 """A world's name and a seed -> a folder of mp4 files and manifests. Synthetic test benches.
 
-    out/videos/train_00000.mp4 ...   out/train.jsonl   out/val.jsonl   out/test.jsonl   out/README.md
+    out/videos/train_00000.mp4 ...   out/{train,val,test}.jsonl   out/README.md
 
 Every clip has a seed of its own, made of (seed, world, split, index): splits don't depend on each
 other's size, a larger set contains the smaller one's clips, and an interrupted run goes on where it
