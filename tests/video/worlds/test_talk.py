@@ -116,6 +116,14 @@ def test_centre_frame_is_at_chance(scripts: list[talk.Script]) -> None:
     assert chance(held_out_accuracy(with_products(centre, 0 * sentiment), label * sentiment))
 
 
+def test_no_other_single_frame_comes_near_the_order(scripts: list[talk.Script]) -> None:
+    sentiment = signs([s.positive for s in scripts])
+    label = signs([s.sarcastic for s in scripts])
+    values = seen(scripts, 4)
+    for i in range(4):
+        assert held_out_accuracy(with_products(values[:, i : i + 1], sentiment), label) < 0.85
+
+
 @pytest.mark.parametrize("frames", [2, 4, 8])
 def test_unordered_frames_are_at_chance(scripts: list[talk.Script], frames: int) -> None:
     sentiment = signs([s.positive for s in scripts])
