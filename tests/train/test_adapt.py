@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from safetensors.torch import load_file
 
 from mtrans.core.errors import CheckpointError, ManifestError, SettingsError, VideoError
 from mtrans.core.records import Sample
+from mtrans.core.settings import settings_to_dict
 from mtrans.data.manifest import read_manifest
 from mtrans.models.loading import load_backbone
 from mtrans.train.adapt import adapt
@@ -305,13 +307,15 @@ adapt(settings, samples, samples, sys.argv[3], progress=False)
 """
 
 
-def start(settings: Any, small: Path, out: Path, **environment: str) -> subprocess.Popen[str]:
-    from mtrans.core.settings import settings_to_dict
-
+def start(
+    settings: Any, small: Path, out: Path, launcher: Sequence[str] = ()
+) -> subprocess.Popen[str]:
+    script = out.with_suffix(".py")
+    script.write_text(COMMAND)
     text = json.dumps(settings_to_dict(settings))
     return subprocess.Popen(
-        [sys.executable, "-c", COMMAND, text, str(small / "train.jsonl"), str(out)],
-        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+        [sys.executable, *launcher, str(script), text, str(small / "train.jsonl"), str(out)],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -364,23 +368,13 @@ def test_two_processes_give_the_run_of_one(
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     settings = settings_of(small, **{"train.max_steps": 5, "train.learning_rate": 1e-3})
-    children = [
-        start(
-            settings,
-            small,
-            tmp_path / "two",
-            MASTER_ADDR="127.0.0.1",
-            MASTER_PORT=port,
-            WORLD_SIZE="2",
-            RANK=rank,
-            LOCAL_RANK=rank,
-        )
-        for rank in ("0", "1")
-    ]
+    # accelerate's --cpu starts one process; --multi_gpu starts as many as told, on CPUs too
+    options = "--multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no"
+    launcher = ["-m", "accelerate.commands.launch", *options.split(), "--dynamo_backend", "no"]
+    child = start(settings, small, tmp_path / "two", [*launcher, "--main_process_port", port])
     one = adapt(settings, samples, samples, tmp_path / "one", progress=False)
-    for child in children:
-        errors = child.communicate(timeout=120)[1]
-        assert child.returncode == 0, errors
+    errors = child.communicate(timeout=120)[1]
+    assert child.returncode == 0, errors
     two = RunFolder(tmp_path / "two")
     assert two.info()["processes"] == 2
     assert losses(two) == pytest.approx(losses(one), abs=1e-5)

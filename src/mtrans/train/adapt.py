@@ -5,7 +5,9 @@
       -> adapter/, run.json
 
 `accelerate launch` and `torchrun` start several processes that all call :func:`adapt`; each step's
-batch is shared between them. Torch's number of CPU threads is left alone: set OMP_NUM_THREADS.
+batch is shared between them. On CPUs use `torchrun`, or `accelerate launch --multi_gpu`: its `--cpu`
+starts one process. Torch's number of CPU threads is left alone: set OMP_NUM_THREADS, and keep the
+threads of all runs on a machine within its cores; beyond that a step takes several times as long.
 """
 
 from __future__ import annotations
@@ -216,7 +218,10 @@ def fresh_backbone(
     """
     if backbone is None:
         dtype = pick_dtype(settings.dtype, device)
-        backbone = load_backbone(settings.backbone, settings.model, device=device, dtype=dtype)
+        name = settings.backbone
+        if name != "tiny" and Path(name).is_dir():
+            name = str(Path(name).resolve())  # the adapter must find it from another folder
+        backbone = load_backbone(name, settings.model, device=device, dtype=dtype)
     elif hasattr(backbone.model, "peft_config"):
         raise CheckpointError("the backbone given carries an adapter already; load it afresh")
     elif backbone.base.settings != settings.model:
