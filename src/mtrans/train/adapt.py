@@ -5,7 +5,7 @@
       -> adapter/, run.json
 
 `accelerate launch` and `torchrun` start several processes that all call :func:`adapt`; each step's
-batch is shared between them. On CPUs use `torchrun`, or `accelerate launch --multi_gpu`: its `--cpu`
+batch is shared between them. On CPUs: `torchrun`, or `accelerate launch --multi_gpu`: its `--cpu`
 starts one process. Torch's number of CPU threads is left alone: set OMP_NUM_THREADS, and keep the
 threads of all runs on a machine within its cores; beyond that a step takes several times as long.
 """
