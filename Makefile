@@ -1,0 +1,40 @@
+# `make demo` and `make test` work from an empty clone; both create and reuse .venv in this folder.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+DEMO_OUT ?= runs/demo
+
+.PHONY: help demo test test-slow lint format docs clean
+
+help:            ## list the targets
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $(STAMP)
+
+demo: $(STAMP)   ## the whole job on the embedded model, on synthetic clips
+	$(BIN)/mtrans demo --out $(DEMO_OUT)
+
+test: $(STAMP) lint   ## the quick test suite
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-slow: $(STAMP)   ## the tests that take minutes
+	$(BIN)/python -m pytest -q -m slow
+
+lint: $(STAMP)   ## style and types
+	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests
+	$(BIN)/mypy
+
+format: $(STAMP) ## put the style right
+	$(BIN)/ruff check --fix src tests
+	$(BIN)/ruff format src tests
+
+docs: $(STAMP)   ## regenerate the command reference
+	$(BIN)/python -m mtrans.app.reference > docs/commands.md
+
+clean:           ## remove the environment and caches (runs and data stay)
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache

@@ -1,0 +1,194 @@
+"""Stage 3: Q-Former and projection of `tiny` learn to tell the frozen LLM what a still shows.
+
+The ViT is finished by now, so its features are computed once. A step mixes captions that name
+everything in a picture (dense) with typed questions; the loss counts every sample alike, however
+long its answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mtrans.models.tiny.architecture import GRID, IMAGE_SIZE
+from mtrans.models.tiny.steps import optimise
+from mtrans.models.tiny.text import Pieces
+from mtrans.models.tiny.vision import to_pixels
+
+CAPTION_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class Described:
+    """Stills as the ViT sees them, with what is said about them.
+
+    Attributes:
+        features: bf16[n, P, Cv].
+        captions: One a still.
+        questions: Several a still.
+        kinds: One of the corpus' kinds a still.
+    """
+
+    features: Tensor
+    captions: list[str]
+    questions: list[tuple[Any, ...]]
+    kinds: list[str]
+
+
+@dataclass(frozen=True)
+class _Caption:
+    text: str
+    answer: str
+    type: str = "describe"
+    context: str = ""
+
+
+@torch.no_grad()
+def describe(vit: Any, corpus: Any, rng: np.random.Generator, n: int) -> Described:
+    """Draws n stills and computes their features.
+
+    Args:
+        vit: The trained ViT.
+        corpus: Module with ``make_still`` and ``KINDS``.
+        rng: Source of the stills.
+        n: How many.
+    """
+    features, captions, questions, kinds = [], [], [], []
+    for first in range(0, n, 250):
+        drawn = rng.choice(corpus.KINDS, size=min(250, n - first), p=[0.6, 0.25, 0.15])
+        stills = [corpus.make_still(rng, kind, size=IMAGE_SIZE, grid=GRID) for kind in drawn]
+        pixels = to_pixels(np.stack([s.pixels for s in stills]))
+        with torch.autocast("cpu", torch.bfloat16):
+            features.append(vit(pixel_values=pixels).last_hidden_state.bfloat16())
+        captions += [s.caption for s in stills]
+        questions += [s.questions for s in stills]
+        kinds += [s.kind for s in stills]
+    return Described(torch.cat(features), captions, questions, kinds)
+
+
+def train_bridge(
+    model: Any, corpus: Any, pieces: Pieces, recipe: Any, *, log: Path
+) -> dict[str, float]:
+    """Trains Q-Former, query tokens and projection in place; ViT and LLM stay as they are.
+
+    Args:
+        model: ``InstructBlipForConditionalGeneration``.
+        corpus: The corpus module.
+        pieces: The tokenizer.
+        recipe: The recipe's settings.
+        log: JSONL file.
+
+    Returns:
+        Accuracy on held-out stills by question type.
+    """
+    model.requires_grad_(False)
+    for part in (model.qformer, model.language_projection):
+        part.requires_grad_(True)
+    model.query_tokens.requires_grad_(True)
+    rng = np.random.default_rng([recipe.seed, 5])
+    seen = describe(model.vision_model, corpus, rng, recipe.bridge_stills)
+    held = describe(model.vision_model, corpus, np.random.default_rng([recipe.seed, 6]), 600)
+    ask = corpus.DESCRIBE
+    n_captions = int(recipe.bridge_batch * CAPTION_SHARE)
+
+    def loss_of_step(step: int) -> tuple[Tensor, dict[str, float]]:
+        rows = rng.integers(len(seen.captions), size=recipe.bridge_batch)
+        captions = [_Caption(ask, seen.captions[i]) for i in rows[:n_captions]]
+        asked = [_pick(rng, seen.questions[i]) for i in rows[n_captions:]]
+        caption = _loss(model, pieces, seen.features[rows[:n_captions]], captions)
+        question = _loss(model, pieces, seen.features[rows[n_captions:]], asked)
+        figures = {"caption": float(caption.detach()), "question": float(question.detach())}
+        return caption + question, figures
+
+    optimise(
+        model.parameters(), loss_of_step, steps=recipe.bridge_steps,
+        learning_rate=recipe.bridge_rate, log=log, stage="bridge",
+        check=lambda: accuracy(model, pieces, held), check_every=500,
+    )  # fmt: skip
+    return accuracy(model, pieces, held)
+
+
+def evaluate_bridge(
+    model: Any, corpus: Any, pieces: Pieces, *, seed: int, stills: int
+) -> dict[str, float]:
+    """Measures the finished model on stills that no stage has seen.
+
+    Returns:
+        Exact match of greedy answers by question type, their standard errors, and the number of
+        questions of each type.
+    """
+    rng = np.random.default_rng([seed, 7])
+    held = describe(model.vision_model, corpus, rng, stills)
+    return accuracy(model, pieces, held, errors=True)
+
+
+@torch.no_grad()
+def accuracy(
+    model: Any, pieces: Pieces, held: Described, *, errors: bool = False
+) -> dict[str, float]:
+    """Share of questions whose greedy answer is exactly right, by type and over shapes' types."""
+    hits: dict[str, list[bool]] = {}
+    flat = [(i, q) for i, asked in enumerate(held.questions) for q in asked]
+    for first in range(0, len(flat), 250):
+        part = flat[first : first + 250]
+        rows = torch.tensor([i for i, _ in part])
+        logits, labels = _forward(model, pieces, held.features[rows], [q for _, q in part])
+        # an answer is what greedy decoding gives if and only if each of its tokens is the likeliest
+        right = (logits.argmax(-1) == labels) | (labels == -100)
+        for (_, question), ok in zip(part, right.all(1).tolist(), strict=True):
+            hits.setdefault(question.type, []).append(ok)
+    scores = {kind: float(np.mean(h)) for kind, h in sorted(hits.items())}
+    if errors:
+        for kind, h in sorted(hits.items()):
+            scores[f"{kind}_standard_error"] = float(np.std(h) / len(h) ** 0.5)
+            scores[f"{kind}_n"] = len(h)
+    return scores
+
+
+def _loss(model: Any, pieces: Pieces, features: Tensor, questions: list[Any]) -> Tensor:
+    logits, labels = _forward(model, pieces, features, questions)
+    kept = labels != -100
+    token = F.cross_entropy(
+        logits.flatten(0, 1).float(), labels.flatten(), reduction="none", ignore_index=-100
+    ).view(labels.shape)
+    return (token.sum(1) / kept.sum(1)).mean()
+
+
+def _forward(
+    model: Any, pieces: Pieces, features: Tensor, questions: list[Any]
+) -> tuple[Tensor, Tensor]:
+    """Returns next-token logits and labels over the answers' places, -100 elsewhere."""
+    texts = [pieces.qformer(q) for q in questions]
+    ids = pieces.pad_rows(texts)
+    mask = pieces.pad_rows([[1] * len(t) for t in texts], 0)
+    batch, queries = len(questions), model.query_tokens.shape[1]
+    seen = model.qformer(
+        input_ids=ids,
+        attention_mask=torch.cat([torch.ones(batch, queries, dtype=mask.dtype), mask], 1),
+        query_embeds=model.query_tokens.expand(batch, -1, -1),
+        encoder_hidden_states=features.float(),
+    ).last_hidden_state[:, :queries]
+    visual = model.language_projection(seen)
+    prompts = [pieces.prompt(q) for q in questions]
+    answers = [pieces.answer(q.answer) for q in questions]
+    rows = [p + a for p, a in zip(prompts, answers, strict=True)]
+    text = model.get_input_embeddings()(pieces.pad_rows(rows))
+    embeds = torch.cat([visual.to(text.dtype), text], 1)
+    hidden = model.language_model.model(inputs_embeds=embeds).last_hidden_state
+    # position k predicts token k + 1; only the answers' places go through the head
+    labels = pieces.pad_rows(
+        [[-100] * len(p) + a for p, a in zip(prompts, answers, strict=True)], -100
+    )
+    first = min(map(len, prompts))
+    hidden = hidden[:, queries + first - 1 : -1]
+    return model.language_model.lm_head(hidden), labels[:, first:]
+
+
+def _pick(rng: np.random.Generator, options: Any) -> Any:
+    return options[int(rng.integers(len(options)))]
