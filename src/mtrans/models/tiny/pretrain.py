@@ -26,6 +26,7 @@ from mtrans.core.registry import import_object
 from mtrans.core.runtime import seed_everything
 from mtrans.models.tiny import architecture
 from mtrans.models.tiny.bridge import evaluate_bridge, train_bridge
+from mtrans.models.tiny.card import write_card
 from mtrans.models.tiny.language import train_language
 from mtrans.models.tiny.text import Pieces
 from mtrans.models.tiny.vision import train_vision
@@ -153,17 +154,19 @@ def run(recipe: Recipe, *, out: Path, work: Path, stages: tuple[str, ...] = STAG
 def finish(
     model: Any, tokenizer: Any, recipe: Recipe, scores: dict[str, Any], *, out: Path, work: Path
 ) -> None:
-    """Writes the model folder as `load_backbone` reads it, with the recipe, the log and the scores."""
+    """Writes the model folder as `load_backbone` reads it, with recipe, log, scores and card."""
     out.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     tokenizer.save_pretrained(out / "qformer_tokenizer")
     architecture.image_processor().save_pretrained(out)
-    record = {"recipe": asdict(recipe), "held_out": scores, "stages": {}}
+    record: dict[str, Any] = {"recipe": asdict(recipe), "held_out": scores, "stages": {}}
+    record["vocabulary"] = len(tokenizer)
     for stage in STAGES:
         if (work / f"{stage}.json").is_file():
             record["stages"][stage] = json.loads((work / f"{stage}.json").read_text())
     (out / "training.json").write_text(json.dumps(record, indent=1) + "\n")
+    (out / "README.md").write_text(write_card(record, model))
     if (work / "log.jsonl").is_file():
         (out / "training_log.jsonl").write_text((work / "log.jsonl").read_text())
     print(json.dumps(scores, indent=1))

@@ -1,4 +1,4 @@
-"""One optimisation loop for all stages of the recipe: AdamW, warm-up, cosine, bf16 where it helps."""
+"""One optimisation loop for all stages of the recipe: AdamW, warm-up, cosine, bf16 autocast."""
 
 from __future__ import annotations
 
