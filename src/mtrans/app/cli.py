@@ -1,0 +1,69 @@
+"""The command line: each command is a thin function; its signature and docstring are its help.
+
+Importing this module imports neither torch nor any other heavy library; a command imports what it
+needs when it runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import mtrans
+from mtrans.app import commands_data, commands_model, commands_report
+from mtrans.app.errors import FriendlyGroup
+
+app = typer.Typer(
+    name="mtrans",
+    cls=FriendlyGroup,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.add_typer(commands_data.worlds, name="worlds")
+app.add_typer(commands_data.data, name="data")
+app.command("adapt")(commands_model.adapt)
+app.command("eval")(commands_model.evaluate)
+app.command("ask")(commands_model.ask)
+app.command("report")(commands_report.report)
+app.command("compare")(commands_report.compare)
+app.command("settings")(commands_report.settings)
+app.command("doctor")(commands_report.doctor)
+app.command("demo")(commands_report.demo)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"mtrans {mtrans.__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Turn an image multimodal model into a video model with a few hundred labelled clips."""
+    if ctx.invoked_subcommand is None:
+        print(ctx.get_help())
+
+
+def main() -> None:
+    """Runs the command line; ``--debug`` may stand anywhere before ``--``."""
+    words = sys.argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    if "--debug" in words[:end]:
+        words.remove("--debug")
+        words.insert(0, "--debug")
+    app(args=words, prog_name="mtrans")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,314 @@
+"""`mtrans adapt`, `mtrans eval`, `mtrans ask`: train a model, measure it, ask it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mtrans.app import output
+
+if TYPE_CHECKING:
+    from mtrans.core.records import Sample, Turn
+    from mtrans.core.settings import RunSettings
+    from mtrans.train.run_folder import RunFolder
+
+Device = Annotated[
+    str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", show_default="auto")
+]
+
+
+def adapt(
+    data: Annotated[Path, typer.Option(help="Manifest of the training clips.")],
+    out: Annotated[Path, typer.Option(help="The run folder to write.")],
+    backbone: Annotated[
+        str | None,
+        typer.Option(help="tiny, a folder, or a published checkpoint.", show_default="tiny"),
+    ] = None,
+    val: Annotated[Path | None, typer.Option(help="Manifest of the validation clips.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="mtrans, or paper for every published choice.")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="A contender instead: text, single, mean or concat.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="One setting, key=value; `mtrans settings` lists them."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed.", show_default="0")] = None,
+    device: Device = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out clips that can't be read, listing them.")
+    ] = False,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Decode and encode every clip in every epoch.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and stop.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume/--fresh", help="Go on with an unfinished run, or start anew.")
+    ] = True,
+) -> None:
+    """Adapt an image model to video with labelled clips.
+
+    Stopped at any point, even killed, the same command goes on from the last checkpoint. The run
+    folder then holds the adapter (PEFT), every setting, versions, data hashes and learning curves.
+    """
+    from mtrans.app.data import as_samples
+
+    values: dict[str, Any] = {
+        "backbone": backbone,
+        "device": device,
+        "train.seed": seed,
+        "train.skip_bad": True if skip_bad else None,
+        "train.use_cache": False if no_cache else None,
+    }
+    settings = build_settings(preset, baseline, config, set_ or (), values)
+    train = as_samples(data)
+    held_out = as_samples(val) if val is not None else None
+    output.quiet_libraries()
+    if dry_run:
+        _plan(settings, train, held_out, out)
+        return
+    from mtrans.train.adapt import adapt as run_adapt
+
+    run = run_adapt(settings, train, held_out, out, resume=resume)
+    if _main_process():
+        _summary(run)
+
+
+def build_settings(
+    preset: str | None,
+    baseline: str | None,
+    config: Path | None,
+    overrides: list[str] | tuple[str, ...],
+    values: dict[str, Any],
+) -> RunSettings:
+    """Returns the settings that the options mean; options win over the file.
+
+    Raises:
+        SettingsError: Unknown name, wrong type, a contradiction, or a preset that the file denies.
+    """
+    from mtrans.core.errors import SettingsError
+    from mtrans.core.settings import load_settings
+
+    settings = load_settings(
+        preset=preset or "mtrans",
+        baseline=baseline,
+        file=config,
+        overrides=overrides,
+        values={k: v for k, v in values.items() if v is not None},
+    )
+    if preset is not None and settings.preset != preset:
+        raise SettingsError(
+            f"--preset {preset}, but {config} says preset: {settings.preset}; keep one of the two"
+        )
+    return settings
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A run folder, an adapter folder, or a backbone.")],
+    data: Annotated[Path, typer.Option(help="Manifest of the questions.")],
+    split_name: Annotated[
+        str | None, typer.Option(help="Write predictions_NAME.jsonl in the run folder.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write here instead: a .jsonl file or a folder.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Questions answered together.")] = 32,
+    device: Device = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace predictions of other data or settings.")
+    ] = False,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Don't use the feature cache.")
+    ] = False,
+) -> None:
+    """Answer a manifest's questions and measure the answers.
+
+    Writes predictions.jsonl (all later measuring needs only that) and scores.json beside it.
+    Intervals are 95 % bootstrap intervals over videos. Clips that can't be read count as wrong.
+    """
+    from mtrans.app.data import as_samples
+    from mtrans.core.errors import SettingsError
+
+    if split_name is not None and out is not None:
+        raise SettingsError("--split-name names a file in the run folder; leave it or --out away")
+    samples = as_samples(data)
+    output.quiet_libraries()
+    from mtrans.infer.evaluate import evaluate as run_evaluate
+    from mtrans.infer.predictor import load_predictor
+    from mtrans.measure.score import score_predictions, scores_path
+
+    predictor = load_predictor(model, device=device or "auto")
+    path = predictions_file(out)
+    if path is None and split_name is not None and predictor.run is not None:
+        path = predictor.run.predictions(split_name)
+    done = run_evaluate(
+        predictor,
+        samples,
+        path,
+        batch_size=batch_size,
+        overwrite=overwrite,
+        use_cache=False if no_cache else None,
+    )
+    scores = score_predictions(done.predictions)
+    print_scores(scores, f"{model} on {data}")
+    if done.failed:
+        output.say(f"{done.failed} questions have no answer: their clips can't be read")
+    print(f"predictions: {done.predictions}\nscores:      {scores_path(done.predictions)}")
+
+
+def predictions_file(out: Path | None) -> Path | None:
+    """Returns the predictions' file that `--out` means: itself, or the usual name in a folder."""
+    if out is None or (out.suffix == ".jsonl" and not out.is_dir()):
+        return out
+    return out / "predictions.jsonl"
+
+
+def print_scores(scores: Any, title: str) -> None:
+    """Prints scores over everything and by question type."""
+    console = output.console()
+    console.print(output.scores_table(scores, title))
+    by_type = output.slices_table(scores, "type", "by question type")
+    if by_type is not None:
+        console.print(by_type)
+
+
+def ask(
+    model: Annotated[str, typer.Argument(help="A run folder, an adapter folder, or a backbone.")],
+    video: Annotated[str, typer.Argument(help="The video file; - asks without one.")],
+    question: Annotated[str, typer.Argument(help="The question.")],
+    choice: Annotated[
+        list[str] | None, typer.Option(help="A candidate; give two or more for probabilities.")
+    ] = None,
+    context: Annotated[
+        list[str] | None,
+        typer.Option(help='A turn said before, "speaker: text"; oldest first.'),
+    ] = None,
+    start: Annotated[float | None, typer.Option(help="Start of the clip in seconds.")] = None,
+    end: Annotated[float | None, typer.Option(help="End of the clip in seconds.")] = None,
+    device: Device = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Ask a question about a video.
+
+    With candidates the likeliest one is the answer, and each gets a probability; without, an
+    answer is generated. A backbone that was not adapted sees each frame as an image, pooled.
+    """
+    from mtrans.core.errors import SettingsError
+
+    if choice and len(choice) < 2:
+        raise SettingsError("one --choice leaves nothing to choose; give two or more, or none")
+    output.quiet_libraries()
+    from mtrans.infer.predictor import find_adapter, load_predictor
+
+    predictor = load_predictor(model, device=device or "auto")
+    answer = predictor.ask(
+        None if video == "-" else video,
+        question,
+        choice or None,
+        [as_turn(text) for text in context or ()],
+        start,
+        end,
+    )
+    if as_json:
+        print(json.dumps(output.plain(dataclasses.asdict(answer)), ensure_ascii=False))
+        return
+    print(answer.text)
+    if answer.choices and answer.probabilities:
+        made = output.table("candidate", "probability %")
+        for text, p in zip(answer.choices, answer.probabilities, strict=True):
+            made.add_row(text, output.percent(p))
+        output.console().print(made)
+    times = ", ".join(f"{t:.2f}" for t in answer.times)
+    looked = f"frames at {times} s; " if times else ""
+    output.say(
+        f"{looked}{answer.tokens.get('visual', 0)} visual tokens; {answer.read_ms:.0f} ms reading,"
+        f" {answer.ms:.0f} ms model"
+    )
+    if find_adapter(Path(model))[0] is None:
+        output.say(f"'{model}' is not adapted to video: it sees each frame as an image, pooled")
+
+
+def as_turn(text: str) -> Turn:
+    """Returns a dialogue turn of ``speaker: text``, or of text alone."""
+    from mtrans.core.records import Turn
+
+    speaker, colon, said = text.partition(":")
+    return Turn(said.strip(), speaker.strip()) if colon and said.strip() else Turn(text.strip())
+
+
+def _plan(settings: RunSettings, train: list[Sample], val: list[Sample] | None, out: Path) -> None:
+    """Prints what a run would do."""
+    from mtrans.core.runtime import pick_device, pick_dtype
+    from mtrans.data.clips import clips_of
+    from mtrans.models.loading import load_backbone
+    from mtrans.train.adapt import check_inputs
+    from mtrans.train.callbacks import plan_steps
+    from mtrans.train.sources import feature_cache
+
+    check_inputs(settings, train, val)
+    device = pick_device(settings.device)
+    options, seen = settings.train, [*train, *(val or ())]
+    plan = plan_steps(
+        len(train),
+        epochs=options.epochs,
+        max_steps=options.max_steps,
+        batch_size=options.batch_size,
+        evaluate_every=options.evaluate_every,
+        save_every=options.save_every,
+        validate=val is not None,
+    )
+    made = output.table("what would be done", "", title=f"{settings.backbone} -> {out}", text=2)
+    made.add_row("training samples", str(len(train)))
+    made.add_row("validation samples", str(len(val or ())))
+    made.add_row("clips", str(len(clips_of(seen))))
+    made.add_row("steps", f"{plan.total} of {options.batch_size} samples")
+    if not settings.model.vision:
+        made.add_row("features", "none: the text-only control reads no video")
+    elif not options.use_cache:
+        made.add_row("features", "computed in every epoch; no cache")
+    else:
+        dtype = pick_dtype(settings.dtype, device)
+        backbone = load_backbone(settings.backbone, settings.model, device=device, dtype=dtype)
+        cache = feature_cache(backbone, settings)
+        estimate = cache.estimate(seen)
+        made.add_row("features to compute", f"{estimate.missing} of {estimate.clips} clips")
+        made.add_row("cache would grow by", f"at most {output.size(estimate.bytes)}")
+        made.add_row("cache folder", str(cache.folder))
+    output.console().print(made)
+
+
+def _summary(run: RunFolder) -> None:
+    info = run.info()
+    cost, best = info.get("cost", {}), info.get("best")
+    made = output.table("run", str(run.path), text=2)
+    made.add_row("trained parameters", f"{cost.get('trained_parameters', 0):,}")
+    made.add_row("visual tokens a clip", str(cost.get("visual_tokens", output.DASH)))
+    made.add_row("steps", str(info.get("steps", output.DASH)))
+    made.add_row("training", f"{cost.get('train_seconds', 0):.1f} s")
+    if best:
+        accuracy = best.get("accuracy")
+        right = f"accuracy {output.percent(accuracy)} %, " if accuracy is not None else ""
+        made.add_row("best validation", f"{right}loss {best['loss']:.3f}, step {best['step']}")
+    if info.get("skipped"):
+        made.add_row("clips left out", f"{len(info['skipped'])}, listed in run.json")
+    output.console().print(made)
+    print(f"next: mtrans eval {run.path} --data TEST.jsonl")
+
+
+def _main_process() -> bool:
+    """Whether this is the one process of several that speaks."""
+    torch = sys.modules.get("torch")
+    distributed = getattr(torch, "distributed", None)
+    if distributed is None or not distributed.is_available() or not distributed.is_initialized():
+        return True
+    return bool(distributed.get_rank() == 0)

@@ -1,0 +1,112 @@
+"""`mtrans report`, `compare`, `settings`, `doctor`, `demo`: look at what was done and what is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mtrans.app import output
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="The run folder.")],
+    compare: Annotated[
+        list[Path] | None, typer.Option(help="Another run on the same questions; repeatable.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The HTML file.", show_default="report.html in the run")
+    ] = None,
+) -> None:
+    """Write one self-contained HTML file on a run: scores, curves, break-downs, clips, cost."""
+    from mtrans.report.build import build
+
+    print(f"report: {build(run, out, compare or ())}")
+
+
+def compare(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="Run folders or predictions files, the reference first."),
+    ],
+    metric: Annotated[
+        list[str] | None, typer.Option(help="A metric; without, those that fit the questions.")
+    ] = None,
+) -> None:
+    """Compare runs on the same questions: paired differences with 95 % intervals, McNemar's test.
+
+    The interval is drawn over videos; McNemar's p takes questions as independent.
+    """
+    from mtrans.core.errors import SettingsError
+    from mtrans.measure.compare import compare as paired
+
+    if len(runs) < 2:
+        raise SettingsError("one run leaves nothing to compare; give two or more, reference first")
+    files = [run / "predictions.jsonl" if run.is_dir() else run for run in runs]
+    names = _names(runs)
+    for file, name in list(zip(files, names, strict=True))[1:]:
+        rows = paired(files[0], file, metrics=metric)
+        output.console().print(output.comparison_table(rows, names[0], name))
+        print(f"{rows[0].n} questions on {rows[0].clusters} videos" if rows else "")
+
+
+def settings(
+    word: Annotated[
+        str | None, typer.Argument(help="Only settings whose name or meaning has this word.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="Whose values to show.")] = "mtrans",
+    baseline: Annotated[
+        str | None, typer.Option(help="Lay this contender's choices over them.")
+    ] = None,
+) -> None:
+    """List every setting with its value and meaning; `--set key=value` changes it."""
+    from mtrans.app.prose import describe_settings
+    from mtrans.core.errors import SettingsError
+    from mtrans.core.settings import load_settings
+
+    chosen = describe_settings(load_settings(preset=preset, baseline=baseline))
+    if word:
+        chosen = [s for s in chosen if word.lower() in f"{s.name} {s.about}".lower()]
+        if not chosen:
+            raise SettingsError(f"no setting has '{word}' in its name or meaning")
+    made = output.table("setting", "value", "kind", "meaning", text=4)
+    made.columns[0].no_wrap = True
+    for s in chosen:
+        made.add_row(s.name, s.value, s.kind, s.about)
+    output.console().print(made, markup=False)
+
+
+def doctor() -> None:
+    """Say what is installed, which device and dtype, what would fit, and what is missing."""
+    from mtrans.app.doctor import examine, show
+
+    output.quiet_libraries()
+    show(examine())
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("runs/demo"),
+    full: Annotated[
+        bool, typer.Option("--full", help="Also train single frame and mean-pooled frames.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of clips and training.")] = 0,
+    train_clips: Annotated[
+        int | None, typer.Option(min=1, help="Training clips.", show_default="the plan's")
+    ] = None,
+) -> None:
+    """Do the whole job on synthetic clips: adapt, measure and compare against fair contenders.
+
+    What is done is kept: a second call with the same options only prints the results.
+    """
+    from mtrans.app.demo import DemoPlan, run_demo
+
+    plan = DemoPlan.make(full=full, seed=seed, train_clips=train_clips)
+    output.quiet_libraries()
+    run_demo(plan, out)
+
+
+def _names(runs: list[Path]) -> list[str]:
+    """Returns short names that differ."""
+    short = [run.resolve().name for run in runs]
+    return short if len(set(short)) == len(short) else [str(run) for run in runs]

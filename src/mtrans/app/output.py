@@ -1,0 +1,193 @@
+"""What the commands print: tables of scores, comparisons and checks; progress; quiet libraries.
+
+Results go to standard output, everything about their making to standard error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from mtrans.core.records import Score
+    from mtrans.data.check import Check
+    from mtrans.measure.compare import Comparison
+
+SYNTHETIC = (
+    "Synthetic clips, drawn by a program: they tell whether a method can learn what it should, and"
+    " nothing about accuracy on real footage."
+)
+
+WIDTH = 110
+"""Columns of tables that don't go to a terminal."""
+
+DASH = "-"
+
+
+def console() -> Console:
+    """Returns the console of standard output, wide enough for tables when it is not a terminal."""
+    return Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, soft_wrap=False)
+
+
+def say(words: str) -> None:
+    """Prints a line about the making of a result."""
+    print(words, file=sys.stderr, flush=True)
+
+
+def table(*columns: str, title: str | None = None, text: int = 1) -> Table:
+    """Returns an empty table whose first `text` columns are words and the others numbers."""
+    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    for i, column in enumerate(columns):
+        made.add_column(column, justify="left" if i < text else "right", overflow="fold")
+    return made
+
+
+def percent(value: float | None, signed: bool = False) -> str:
+    """Returns a fraction in percent with one decimal."""
+    if value is None:
+        return DASH
+    return f"{100 * value:+.1f}" if signed else f"{100 * value:.1f}"
+
+
+def interval(low: float | None, high: float | None, signed: bool = False) -> str:
+    """Returns an interval of fractions in percent."""
+    if low is None or high is None:
+        return DASH
+    return f"{percent(low, signed)} to {percent(high, signed)}"
+
+
+def size(count: float) -> str:
+    """Returns bytes in a unit that reads well."""
+    for unit in ("B", "KB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def scores_table(scores: Sequence[Score], title: str) -> Table:
+    """Returns the scores over all predictions."""
+    made = table("metric", "%", "95 % interval", "chance %", "questions", "videos", title=title)
+    for s in scores:
+        if not s.slice:
+            made.add_row(
+                s.metric.replace("_", " "),
+                percent(s.value),
+                interval(s.low, s.high),
+                percent(s.chance),
+                str(s.n),
+                str(s.clusters),
+            )
+    return made
+
+
+def slices_table(scores: Sequence[Score], key: str, title: str) -> Table | None:
+    """Returns the scores by one key, e.g. the question type; None where it has one value only."""
+    rows = [s for s in scores if key in s.slice]
+    if not rows:
+        return None
+    made = table(key, "metric", "%", "95 % interval", "chance %", "questions", title=title, text=2)
+    for s in rows:
+        made.add_row(
+            str(s.slice[key]),
+            s.metric.replace("_", " "),
+            percent(s.value),
+            interval(s.low, s.high),
+            percent(s.chance),
+            str(s.n),
+        )
+    return made
+
+
+def comparison_table(rows: Sequence[Comparison], reference: str, other: str) -> Table:
+    """Returns how another run differs from a reference."""
+    made = table(
+        "metric",
+        f"{reference} %",
+        f"{other} %",
+        "difference",
+        "95 % interval",
+        "McNemar p",
+        "right only there / here",
+        title=f"{other} against {reference}",
+    )
+    for c in rows:
+        made.add_row(
+            c.metric.replace("_", " "),
+            percent(c.reference),
+            percent(c.other),
+            percent(c.difference, signed=True),
+            interval(c.low, c.high, signed=True),
+            DASH if c.p is None else f"{c.p:.3g}",
+            DASH if c.only_reference is None else f"{c.only_reference} / {c.only_other}",
+        )
+    return made
+
+
+def check_table(check: Check) -> Table:
+    """Returns the question types of a manifest."""
+    made = table(
+        "question type", "samples", "answers", "commonest %", "chance %", "the answers", text=1
+    )
+    made.columns[-1].justify = "left"
+    for name, kind in check.types.items():
+        shown = [f"{answer} {n}" for answer, n in list(kind.answers.items())[:6]]
+        more = len(kind.answers) - len(shown)
+        made.add_row(
+            name or DASH,
+            str(kind.samples),
+            str(len(kind.answers)),
+            percent(kind.majority),
+            percent(kind.chance),
+            ", ".join(shown) + (f", {more} more" if more > 0 else ""),
+        )
+    return made
+
+
+@contextlib.contextmanager
+def progress(words: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Shows a progress bar on a terminal's standard error.
+
+    Args:
+        words: What is being done.
+
+    Yields:
+        A function of (done, total), or None where nothing is shown.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(words, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def quiet_libraries() -> None:
+    """Keeps transformers' own bars and remarks off the screen; errors still come through."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", module=r"(torch|transformers|peft|accelerate)\..*")
+
+
+def plain(value: Any) -> Any:
+    """Returns a value whose NaN and infinities are gone, for strict JSON."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value
