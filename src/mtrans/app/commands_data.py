@@ -123,9 +123,9 @@ def check(
         raise typer.Exit(1)
     splits = ", ".join(f"{name or 'no split'} {n}" for name, n in found.splits.items())
     print(
-        f"{file}: {found.samples} samples ({splits}) in the {found.form} form, {found.answered} with"
-        f" an answer, {found.multiple_choice} multiple choice\n{found.videos} videos,"
-        f" {found.clips} clips, {found.seconds:.0f} s; {found.groups} groups,"
+        f"{file}: {found.samples} samples ({splits}) in the {found.form} form,"
+        f" {found.answered} with an answer, {found.multiple_choice} multiple choice\n"
+        f"{found.videos} videos, {found.clips} clips, {found.seconds:.0f} s; {found.groups} groups,"
         f" {found.speakers} speakers"
     )
     output.console().print(output.check_table(found))

@@ -1,4 +1,4 @@
-"""`mtrans report`, `compare`, `settings`, `doctor`, `demo`: look at what was done and what is there."""
+"""`mtrans report`, `compare`, `settings`, `doctor`, `demo`: what was done and what is there."""
 
 from __future__ import annotations
 

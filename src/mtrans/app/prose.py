@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import itertools
 import textwrap
 import typing
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ def _prose(cls: type) -> dict[str, str]:
         ast.ClassDef, ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
     ).body
     prose = {}
-    for field, below in zip(body, body[1:], strict=False):
+    for field, below in itertools.pairwise(body):
         if (
             isinstance(field, ast.AnnAssign)
             and isinstance(field.target, ast.Name)
@@ -80,7 +81,8 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return ",".join(_value(v) for v in value)
+        words = ", ".join(_value(v) for v in value)
+        return words.replace(" ", "") if isinstance(value[0], str) else f"[{words}]"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

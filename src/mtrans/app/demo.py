@@ -1,0 +1,337 @@
+"""`mtrans demo`: the whole job on a synthetic world, against contenders with the same budget.
+
+    clips -> adapt and evaluate each contender -> table.md, report.html -> one question asked
+
+    out/
+      data/            clips and manifests of the world
+      runs/<name>/     a run folder for each contender
+      cache/           frozen features, shared by the contenders that see the same frames
+      table.md         the results
+      report.html      the method's run beside the others
+
+Everything done is kept and found again, so that a stopped demo goes on and a finished one only
+prints its results.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+
+from mtrans.app import output
+from mtrans.core.records import Prediction, Sample, Score
+from mtrans.core.settings import RunSettings, load_settings
+
+if TYPE_CHECKING:
+    from mtrans.measure.compare import Comparison
+
+METHOD = "mtrans"
+
+ABOUT = {
+    METHOD: "the method: frames attend over time, as many tokens as one frame",
+    "text": "sees nothing: the same model with its frames zeroed",
+    "concat": "frames side by side, no attention over time in the Q-Former",
+    "single": "one frame",
+    "mean": "frames each on their own, then their mean",
+}
+
+
+@dataclass(frozen=True)
+class DemoPlan:
+    """The demo's budget: the same for every contender.
+
+    Attributes:
+        backbone: The image model.
+        world: The synthetic world.
+        seed: Seed of the clips and of training.
+        train_clips: Clips to train on.
+        val_clips: Clips that choose the best adapter.
+        test_clips: Clips to measure on.
+        contenders: What is trained, the method first; names of `BASELINES` otherwise.
+        values: Settings that differ from the preset, for all contenders.
+        motion_types: Question types that no single frame answers.
+        workers: Processes that draw clips.
+    """
+
+    backbone: str = "tiny"
+    world: str = "physics"
+    seed: int = 0
+    train_clips: int = 600
+    val_clips: int = 60
+    test_clips: int = 300
+    contenders: tuple[str, ...] = (METHOD, "text", "concat")
+    values: Mapping[str, Any] = field(
+        default_factory=lambda: {
+            "train.max_steps": 800,
+            "train.evaluate_every": 200,
+            "train.batch_size": 32,
+            "train.learning_rate": 4e-3,
+        }
+    )
+    motion_types: tuple[str, ...] = ("moving_direction", "moving_count", "moving_attribute")
+    workers: int = 2
+
+    @classmethod
+    def make(cls, *, full: bool, seed: int, train_clips: int | None) -> DemoPlan:
+        """Returns the plan that the command's options mean."""
+        more: dict[str, Any] = {} if train_clips is None else {"train_clips": train_clips}
+        if full:
+            more["contenders"] = (*cls.contenders, "single", "mean")
+        return cls(seed=seed, **more)
+
+    def settings(self, contender: str, cache: Path) -> RunSettings:
+        """Returns the settings of a contender."""
+        return load_settings(
+            baseline=None if contender == METHOD else contender,
+            values={
+                "backbone": self.backbone,
+                "cache_dir": str(cache),
+                "train.seed": self.seed,
+                **self.values,
+            },
+        )
+
+
+@dataclass(frozen=True)
+class Row:
+    """A contender's results.
+
+    Attributes:
+        name: The contender.
+        overall: Accuracy over all questions.
+        motion: Accuracy over the questions about motion; None where there are none.
+        against: Overall difference to the method, paired; None for the method itself.
+        against_motion: The same on the questions about motion.
+        visual_tokens: Visual tokens that the LLM reads a clip.
+        trained: Trained parameters.
+        seconds: Seconds of training.
+    """
+
+    name: str
+    overall: Score
+    motion: Score | None
+    against: Comparison | None
+    against_motion: Comparison | None
+    visual_tokens: int
+    trained: int
+    seconds: float
+
+
+def run_demo(plan: DemoPlan, out: Path) -> list[Row]:
+    """Runs the demo and prints its results.
+
+    Args:
+        plan: What to do.
+        out: The folder; what it holds of the same plan is used again.
+
+    Returns:
+        The table's rows, the method first.
+
+    Raises:
+        CheckpointError: The backbone has no weights, or `out` holds runs of another plan.
+    """
+    from mtrans.data.manifest import read_manifest
+    from mtrans.models.loading import load_backbone
+    from mtrans.report.build import build
+
+    started = time.monotonic()
+    clock = _Clock(started)
+    load_backbone(plan.backbone)  # without weights nothing else is worth its time
+    output.say(output.SYNTHETIC)
+    _draw(plan, out, clock)
+    splits = {s: read_manifest(out / "data" / f"{s}.jsonl") for s in ("train", "val", "test")}
+    for i, name in enumerate(plan.contenders, 1):
+        clock(f"{i}/{len(plan.contenders)} {name}: {ABOUT[name]}")
+        _one(plan, name, out, splits)
+    clock("measuring")
+    rows = results(plan, out)
+    (out / "table.md").write_text(markdown(plan, rows), encoding="utf-8")
+    runs = [out / "runs" / name for name in plan.contenders]
+    page = build(runs[0], out / "report.html", compare=runs[1:])
+    output.console().print(_shown(plan, rows))
+    _ask(plan, out, splits["test"])
+    print(f"table:  {out / 'table.md'}\nreport: {page}")
+    clock("done")
+    return rows
+
+
+def results(plan: DemoPlan, out: Path) -> list[Row]:
+    """Measures the contenders' predictions.
+
+    Args:
+        plan: What was done.
+        out: The demo's folder.
+
+    Returns:
+        A row a contender, in the plan's order.
+    """
+    from mtrans.measure.apply import measure
+    from mtrans.measure.compare import compare
+    from mtrans.measure.predictions import read_predictions
+    from mtrans.train.run_folder import RunFolder
+
+    def moving(all_: Sequence[Prediction]) -> list[Prediction]:
+        return [p for p in all_ if p.type in plan.motion_types]
+
+    rows: list[Row] = []
+    reference: list[Prediction] = []
+    for name in plan.contenders:
+        run = RunFolder(out / "runs" / name)
+        found = read_predictions(run.predictions())
+        reference = reference or found
+        pairs = [(reference, found), (moving(reference), moving(found))]
+        against = [
+            compare(a, b, metrics=["accuracy"])[0] if b and name != METHOD else None
+            for a, b in pairs
+        ]
+        cost = run.info()["cost"]
+        rows.append(
+            Row(
+                name=name,
+                overall=measure(found, ["accuracy"])[0],
+                motion=next(iter(measure(moving(found), ["accuracy"])), None),
+                against=against[0],
+                against_motion=against[1],
+                visual_tokens=cost["visual_tokens"],
+                trained=cost["trained_parameters"],
+                seconds=cost["train_seconds"],
+            )
+        )
+    return rows
+
+
+HEADERS = (
+    "contender",
+    "all questions %",
+    "motion %",
+    "against mtrans",
+    "against mtrans, motion",
+    "visual tokens",
+    "trained",
+    "s",
+)
+
+
+def markdown(plan: DemoPlan, rows: Sequence[Row]) -> str:
+    """Returns the results as a Markdown page."""
+    lines = [
+        f"# `{plan.backbone}` on the synthetic world `{plan.world}`",
+        "",
+        output.SYNTHETIC,
+        "",
+        _about(plan, rows),
+        "",
+        "| " + " | ".join(HEADERS) + " |",
+        "|---" + "|---:" * (len(HEADERS) - 1) + "|",
+        *("| " + " | ".join(cells) + " |" for cells in _cells(rows)),
+        "",
+        *(f"- `{row.name}`: {ABOUT[row.name]}" for row in rows),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+class _Clock:
+    """Says what is being done, and when."""
+
+    def __init__(self, started: float):
+        self.started = started
+
+    def __call__(self, words: str) -> None:
+        output.say(f"[{time.monotonic() - self.started:4.0f} s] {words}")
+
+
+def _draw(plan: DemoPlan, out: Path, clock: _Clock) -> None:
+    from mtrans.video.worlds.make import make_world
+
+    counts = {"train": plan.train_clips, "val": plan.val_clips, "test": plan.test_clips}
+    clock(f"clips of the world '{plan.world}': {', '.join(f'{n} {s}' for s, n in counts.items())}")
+    with output.progress("drawing clips") as step:
+        make_world(plan.world, out / "data", counts, plan.seed, workers=plan.workers, progress=step)
+
+
+def _one(plan: DemoPlan, name: str, out: Path, splits: Mapping[str, list[Sample]]) -> None:
+    """Adapts and evaluates a contender."""
+    from mtrans.infer.evaluate import evaluate
+    from mtrans.measure.score import score_predictions
+    from mtrans.train.adapt import adapt
+
+    settings = plan.settings(name, (out / "cache").resolve())
+    run = adapt(settings, splits["train"], splits["val"], out / "runs" / name)
+    done = evaluate(run.path, splits["test"])
+    if done.answered or not run.scores.exists():
+        score_predictions(done.predictions)
+
+
+def _ask(plan: DemoPlan, out: Path, test: Sequence[Sample]) -> None:
+    """Asks the adapted model one question about motion, as `mtrans ask` does."""
+    from mtrans.infer.predictor import load_predictor
+
+    sample = next((s for s in test if s.type in plan.motion_types), test[0])
+    run = out / "runs" / METHOD
+    answer = load_predictor(run).ask(
+        sample.video, sample.question, sample.choices, sample.context, sample.start, sample.end
+    )
+    choices = "".join(f" --choice {c}" for c in sample.choices or ())
+    video = out / "data" / "videos" / Path(sample.video or "").name
+    print(f'mtrans ask {run} {video} "{sample.question}"{choices}')
+    sure = zip(answer.choices or (), answer.probabilities or (), strict=True)
+    likely = ", ".join(f"{c} {output.percent(p)} %" for c, p in sure)
+    print(f"  {answer.text} ({likely}); right is: {sample.answer}\n")
+
+
+def _about(plan: DemoPlan, rows: Sequence[Row]) -> str:
+    first = rows[0].overall
+    motion = rows[0].motion
+    steps = plan.values.get("train.max_steps")
+    moving = (
+        f"{motion.n} of them about motion (guessing gives {output.percent(motion.chance)} %)"
+        if motion
+        else "none about motion"
+    )
+    return (
+        f"{first.n} questions on {first.clusters} test clips (guessing gives"
+        f" {output.percent(first.chance)} %), {moving}. Each contender was trained on the same"
+        f" {plan.train_clips} clips" + (f" for {steps} steps" if steps else "") + ", seed"
+        f" {plan.seed}. In brackets: 95 % bootstrap intervals over videos; differences are paired."
+    )
+
+
+def _cells(rows: Sequence[Row]) -> list[list[str]]:
+    return [
+        [
+            row.name,
+            _score(row.overall),
+            _score(row.motion),
+            _difference(row.against),
+            _difference(row.against_motion),
+            str(row.visual_tokens),
+            f"{row.trained:,}",
+            f"{row.seconds:.0f}",
+        ]
+        for row in rows
+    ]
+
+
+def _score(score: Score | None) -> str:
+    if score is None:
+        return output.DASH
+    return f"{output.percent(score.value)} ({output.interval(score.low, score.high)})"
+
+
+def _difference(found: Comparison | None) -> str:
+    if found is None:
+        return output.DASH
+    between = output.interval(found.low, found.high, signed=True)
+    return f"{output.percent(found.difference, signed=True)} ({between})"
+
+
+def _shown(plan: DemoPlan, rows: Sequence[Row]) -> Group:
+    made = output.table(*HEADERS, title=f"{plan.backbone} on the synthetic world {plan.world}")
+    for cells in _cells(rows):
+        made.add_row(*(cell.replace(" (", "\n(") for cell in cells))
+    return Group(made, _about(plan, rows), "")
