@@ -43,9 +43,13 @@ def pick_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise SettingsError(f"device '{name}' is not one torch knows; use auto, cpu or cuda") from error
+        raise SettingsError(
+            f"device '{name}' is not one torch knows; use auto, cpu or cuda"
+        ) from error
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise SettingsError(f"device '{name}' was asked for, but torch sees no GPU; use --device cpu")
+        raise SettingsError(
+            f"device '{name}' was asked for, but torch sees no GPU; use --device cpu"
+        )
     return device
 
 
@@ -68,3 +72,19 @@ def pick_dtype(name: str = "auto", device: torch.device | None = None) -> torch.
     if name not in names:
         raise SettingsError(f"unknown dtype '{name}'{did_you_mean(name, [*names, 'auto'])}")
     return names[name]
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Returns whether bf16 products are faster than fp32 ones on a device.
+
+    On a CPU that takes the AVX-512 BF16 or AMX instructions; without them bf16 is emulated.
+
+    Args:
+        device: Where the products run.
+    """
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return device.type == "cpu" and any(getattr(torch.cpu, c, bool)() for c in checks)

@@ -73,6 +73,7 @@ def make_config(tokenizer: Any) -> InstructBlipConfig:
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         tie_word_embeddings=True,
+        initializer_range=0.06,
     )
     config = InstructBlipConfig(
         vision_config={
@@ -92,6 +93,7 @@ def make_config(tokenizer: Any) -> InstructBlipConfig:
             "num_attention_heads": 4,
             "cross_attention_frequency": 2,
             "encoder_hidden_size": WIDTH,
+            "initializer_range": 0.06,
             "max_position_embeddings": 128,
             "hidden_dropout_prob": 0.0,
             "attention_probs_dropout_prob": 0.0,

@@ -44,13 +44,13 @@ class Recipe:
     corpus: str = "mtrans.video.worlds.corpus"
     """Module that makes texts and stills."""
 
-    language_steps: int = 3500
+    language_steps: int = 3000
     """Optimizer steps of the first stage."""
 
     language_batch: int = 48
     """Documents a step."""
 
-    language_rate: float = 2e-3
+    language_rate: float = 1e-3
     """Peak learning rate."""
 
     vision_steps: int = 1500
@@ -65,13 +65,13 @@ class Recipe:
     bridge_stills: int = 40000
     """Stills whose ViT features are kept for the third stage."""
 
-    bridge_steps: int = 5000
+    bridge_steps: int = 4500
     """Optimizer steps of the third stage."""
 
     bridge_batch: int = 128
     """Questions or captions a step."""
 
-    bridge_rate: float = 2e-3
+    bridge_rate: float = 1e-3
     """Peak learning rate."""
 
     held_out: int = 1500
