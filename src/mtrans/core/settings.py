@@ -41,7 +41,9 @@ class FrameSettings:
         if self.sampling == "fps" and not (self.fps and self.fps > 0):
             raise SettingsError("frames.sampling=fps needs frames.fps, a positive number")
         if self.sampling != "fps" and self.fps is not None:
-            raise SettingsError(f"frames.fps={self.fps} has no effect with frames.sampling={self.sampling}")
+            raise SettingsError(
+                f"frames.fps={self.fps} has no effect with frames.sampling={self.sampling}"
+            )
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,9 @@ class ModelSettings:
 
     def __post_init__(self) -> None:
         if not self.masks_per_layer or min(self.masks_per_layer) < 1:
-            raise SettingsError(f"model.masks_per_layer={self.masks_per_layer}: each layer needs >= 1 mask")
+            raise SettingsError(
+                f"model.masks_per_layer={self.masks_per_layer}: each layer needs >= 1 mask"
+            )
         if any(r < 0 for r in self.temporal_radii):
             raise SettingsError(f"model.temporal_radii={self.temporal_radii}: radii are >= 0")
         if self.routing in ("temporal", "both") and not self.mqt:
@@ -140,7 +144,9 @@ class LoraSettings:
         known = {"query", "key", "value", "output"}
         for target in self.targets:
             if target not in known:
-                raise SettingsError(f"lora.targets: unknown '{target}'{did_you_mean(target, known)}")
+                raise SettingsError(
+                    f"lora.targets: unknown '{target}'{did_you_mean(target, known)}"
+                )
         if self.rank < 1:
             raise SettingsError(f"lora.rank={self.rank}: at least 1")
 
@@ -316,9 +322,13 @@ def load_settings(
         try:
             loaded = yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {}
         except OSError as error:
-            raise SettingsError(f"settings file '{file}' can't be read: {error.strerror}") from error
+            raise SettingsError(
+                f"settings file '{file}' can't be read: {error.strerror}"
+            ) from error
         except yaml.YAMLError as error:
-            raise SettingsError(f"settings file '{file}' is not YAML: {_one_line(error)}") from error
+            raise SettingsError(
+                f"settings file '{file}' is not YAML: {_one_line(error)}"
+            ) from error
         if not isinstance(loaded, dict):
             raise SettingsError(f"settings file '{file}' must hold key: value pairs")
         layers.update(_flatten(loaded))
@@ -327,7 +337,9 @@ def load_settings(
     for text in overrides:
         key, sign, value = text.partition("=")
         if not sign:
-            raise SettingsError(f"--set {text}: wanted key=value, e.g. --set train.learning_rate=1e-3")
+            raise SettingsError(
+                f"--set {text}: wanted key=value, e.g. --set train.learning_rate=1e-3"
+            )
         try:
             layers[key.strip()] = yaml.safe_load(value)
         except yaml.YAMLError as error:

@@ -1,0 +1,1 @@
+"""Studies: many adaptations and measurements from one description, resumable."""
