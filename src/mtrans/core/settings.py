@@ -1,4 +1,4 @@
-"""Every setting of a run: dataclasses with prose, presets, and the way from YAML and ``--set`` to them.
+"""Every setting of a run: dataclasses with prose, presets, and how YAML and ``--set`` reach them.
 
 A run is described by one :class:`RunSettings`; each part is a frozen dataclass whose fields carry
 their meaning as a docstring line below them. `load_settings` starts from a preset, lays a YAML file
@@ -23,7 +23,7 @@ TextRoute = Literal["question", "context", "both"]
 
 @dataclass(frozen=True)
 class FrameSettings:
-    """How a clip becomes frames. Training, evaluation, `ask` and the API share it; an adapter keeps it."""
+    """How a clip becomes frames; training, evaluation, `ask` and API share it, an adapter keeps it."""
 
     count: int = 4
     """Frames sampled from a clip (`T`)."""
@@ -74,7 +74,7 @@ class ModelSettings:
     """Standard deviation with which learned positions start."""
 
     max_frames: int = 64
-    """Rows of the absolute temporal embedding; more frames than this is an error with `absolute`."""
+    """Rows of the absolute temporal embedding; with `absolute`, more frames are an error."""
 
     fusion: Literal["early", "none"] = "early"
     """UniFusion: text takes part in the Q-Former from the first layer; paper: early."""
@@ -92,7 +92,8 @@ class ModelSettings:
     """How the masks act; the paper's printed equation is `hadamard`."""
 
     routing_choice: Literal["soft", "hard"] = "soft"
-    """`hard` draws one mask by straight-through Gumbel softmax while training, the likeliest after."""
+    """`hard` draws one mask by straight-through Gumbel softmax in training, takes the likeliest
+    after."""
 
     routing_temperature: float = 1.0
     """Temperature at which Gumbel annealing starts."""
@@ -119,8 +120,8 @@ class ModelSettings:
             raise SettingsError(f"model.temporal_radii={self.temporal_radii}: radii are >= 0")
         if self.routing in ("temporal", "both") and not self.mqt:
             raise SettingsError(
-                f"model.routing={self.routing} routes temporal attention, but model.mqt=false has none;"
-                " set model.routing=off or spatial"
+                f"model.routing={self.routing} routes temporal attention, but model.mqt=false has"
+                " none; set model.routing=off or spatial"
             )
 
 
@@ -138,7 +139,8 @@ class LoraSettings:
     """Dropout on the input of the low-rank pair while training."""
 
     targets: tuple[str, ...] = ("query", "value")
-    """Projections of each attention that get a pair: of query, key, value, output; paper: query, value."""
+    """Projections of each attention that get a pair: of query, key, value, output (paper: query,
+    value)."""
 
     def __post_init__(self) -> None:
         known = {"query", "key", "value", "output"}
@@ -153,7 +155,7 @@ class LoraSettings:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """The optimisation. Published: AdamW, lr 1e-4, betas (0.9, 0.95), decay 0.05, batch 2, 25 epochs."""
+    """The optimisation. Published: AdamW, lr 1e-4, betas (0.9, 0.95), decay 0.05, batch 2."""
 
     epochs: float = 25.0
     """Passes over the training samples; ignored where max_steps is given."""

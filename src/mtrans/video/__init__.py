@@ -1,0 +1,1 @@
+"""File -> frames: decoding, sampling, preprocessing, writing, and the worlds that make clips."""

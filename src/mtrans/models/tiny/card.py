@@ -12,13 +12,13 @@ tags: [instructblip, synthetic]
 
 # tiny
 
-An image model with InstructBLIP's anatomy (transformers' `InstructBlipForConditionalGeneration`) and
-{parameters:.1f} M parameters, small enough to travel inside this package. It exists so that everything
-in mtrans can be tried, tested and studied offline on two cores.
+An image model with InstructBLIP's anatomy (transformers' `InstructBlipForConditionalGeneration`)
+and {parameters:.1f} M parameters, small enough to travel inside this package. It exists so that
+everything in mtrans can be tried, tested and studied offline on two cores.
 
-**Trained on synthetic still images and synthetic text only**: rendered pictures of coloured shapes,
-a drawn face, a drawn kitchen board, and generated text in the same small language. It has never seen
-a clip, a second frame, or a photograph, and it knows a few hundred words. It is a test bench with
+**Trained on synthetic still images and synthetic text only**: rendered pictures of coloured
+shapes, a drawn face, a drawn kitchen board, and generated text in the same small language. It has
+never seen a clip, a second frame, or a photograph, and it knows a few hundred words. It is a test bench with
 known truth, not a model of the world; do not use it to judge real pictures or real people.
 
 ## Anatomy
@@ -37,7 +37,8 @@ setting, `training_log.jsonl` the log).
 
 ## Held-out stills
 
-Exact match of greedy answers on {stills} fresh stills (never drawn in training), with standard errors:
+Exact match of greedy answers on {stills} fresh stills (never drawn in training), with standard
+errors:
 
 | question | accuracy % | questions |
 |---|---|---|
