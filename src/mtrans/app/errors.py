@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from mtrans.core.errors import MTransError, did_you_mean
+from mtrans.core.errors import MTransError
 
 USAGE, INTERRUPTED = 2, 130
 
@@ -82,9 +82,4 @@ def _usage(error: Any) -> str:
     context = getattr(error, "ctx", None)
     if context is None:
         return text
-    wrong = getattr(error, "option_name", None)
-    if wrong and not getattr(error, "possibilities", None):
-        known = [o for p in context.command.params for o in p.opts if o.startswith("--")]
-        near = did_you_mean(wrong, known)
-        text += near if near.startswith("; did you mean") else ""
     return f"{text}; see `{context.command_path} --help`"

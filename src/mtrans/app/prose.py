@@ -11,7 +11,7 @@ import typing
 from dataclasses import dataclass
 from typing import Any
 
-from mtrans.core.settings import RunSettings
+from mtrans.core.settings import RunSettings, load_settings
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ def describe_settings(settings: RunSettings | None = None) -> list[Described]:
     """Describes every setting of a run, in the order of the source.
 
     Args:
-        settings: Whose values to show; None shows the defaults.
+        settings: Whose values to show; None shows the default preset's.
 
     Returns:
         One entry a setting.
     """
-    return _describe(settings or RunSettings(), "")
+    return _describe(settings or load_settings(), "")
 
 
 def _describe(part: Any, prefix: str) -> list[Described]:

@@ -23,7 +23,7 @@ TextRoute = Literal["question", "context", "both"]
 
 @dataclass(frozen=True)
 class FrameSettings:
-    """How a clip becomes frames; training, evaluation, `ask` and API share it, an adapter keeps it."""
+    """How a clip becomes frames; training, evaluation, `ask` and the API share it."""
 
     count: int = 4
     """Frames sampled from a clip (`T`)."""

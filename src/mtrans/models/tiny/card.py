@@ -18,8 +18,9 @@ everything in mtrans can be tried, tested and studied offline on two cores.
 
 **Trained on synthetic still images and synthetic text only**: rendered pictures of coloured
 shapes, a drawn face, a drawn kitchen board, and generated text in the same small language. It has
-never seen a clip, a second frame, or a photograph, and it knows a few hundred words. It is a test bench with
-known truth, not a model of the world; do not use it to judge real pictures or real people.
+never seen a clip, a second frame, or a photograph, and it knows a few hundred words. It is a test
+bench with known truth, not a model of the world; do not use it to judge real pictures or real
+people.
 
 ## Anatomy
 

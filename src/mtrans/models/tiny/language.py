@@ -64,7 +64,7 @@ def train_language(
             # documents of like length go together: half of a mixed batch would be padding
             drawn = sorted((_document(corpus, pieces, rng) for _ in range(8 * batch)), key=_length)
             waiting.extend(drawn[k * batch : (k + 1) * batch] for k in rng.permutation(8))
-        ids, weights, _ = _rows(pieces, waiting.pop())
+        ids, weights = _rows(pieces, waiting.pop())[:2]
         logits = llm(input_ids=ids).logits[:, :-1]
         target, weight = ids[:, 1:], weights[:, 1:]
         loss = F.cross_entropy(logits.flatten(0, 1).float(), target.flatten(), reduction="none")

@@ -162,9 +162,8 @@ def motion_questions(
         text = words.Q_MOVING_DIRECTION.format(object=things[i].name)
         asked.append(ClipQuestion("moving_direction", text, str(headings[i]), DIRECTIONS))
     if ask_count:
-        choices = NUMBERS[:4]
-        text = words.Q_MOVING_COUNT
-        asked.append(ClipQuestion("moving_count", text, NUMBERS[len(movers)], choices))
+        answer = NUMBERS[len(movers)]
+        asked.append(ClipQuestion("moving_count", words.Q_MOVING_COUNT, answer, NUMBERS[:4]))
     alone = [i for i in movers if headings.count(headings[i]) == 1]
     for i in rng.permutation(alone)[: 2 if len(things) >= 4 else 0]:
         others = rng.permutation([o.colour for o in things if o is not things[i]])[:3]
