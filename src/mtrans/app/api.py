@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtrans.app.data import as_samples
+from mtrans.app.data import as_samples, check_model
 from mtrans.core.errors import SettingsError
 from mtrans.core.records import Sample, Score, Turn
 from mtrans.core.settings import (
@@ -251,7 +251,7 @@ def load(name: str | Path, preset: str | None = None, **settings: Any) -> VideoM
 
     Raises:
         SettingsError: Unknown or contradicting settings, or settings that a run can't take.
-        CheckpointError: A run that is not finished or damaged.
+        CheckpointError: No such folder, or a run that is not finished or damaged.
 
     Example:
         >>> import mtrans
@@ -260,6 +260,7 @@ def load(name: str | Path, preset: str | None = None, **settings: Any) -> VideoM
         >>> mtrans.load("Salesforce/instructblip-vicuna-7b", preset="paper", device="cuda")
         <VideoModel 'Salesforce/instructblip-vicuna-7b' (image model)>
     """
+    check_model(name)
     folder = _adapter_folder(Path(name))
     if folder is None:
         chosen = change(load_settings(preset=preset or "mtrans"), {**settings, "backbone": name})

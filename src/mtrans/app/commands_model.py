@@ -61,7 +61,7 @@ def adapt(
     Stopped at any point, even killed, the same command goes on from the last checkpoint. The run
     folder then holds the adapter (PEFT), every setting, versions, data hashes and learning curves.
     """
-    from mtrans.app.data import as_samples
+    from mtrans.app.data import as_samples, check_model
 
     values: dict[str, Any] = {
         "backbone": backbone,
@@ -71,6 +71,7 @@ def adapt(
         "train.use_cache": False if no_cache else None,
     }
     settings = build_settings(preset, baseline, config, set_ or (), values)
+    check_model(settings.backbone)
     train = as_samples(data)
     held_out = as_samples(val) if val is not None else None
     output.quiet_libraries()
@@ -136,11 +137,12 @@ def evaluate(
     Writes predictions.jsonl (all later measuring needs only that) and scores.json beside it.
     Intervals are 95 % bootstrap intervals over videos. Clips that can't be read count as wrong.
     """
-    from mtrans.app.data import as_samples
+    from mtrans.app.data import as_samples, check_model
     from mtrans.core.errors import SettingsError
 
     if split_name is not None and out is not None:
         raise SettingsError("--split-name names a file in the run folder; leave it or --out away")
+    check_model(model)
     samples = as_samples(data)
     output.quiet_libraries()
     from mtrans.infer.evaluate import evaluate as run_evaluate
@@ -203,8 +205,10 @@ def ask(
     With candidates the likeliest one is the answer, and each gets a probability; without, an
     answer is generated. A backbone that was not adapted sees each frame as an image, pooled.
     """
+    from mtrans.app.data import check_model
     from mtrans.core.errors import SettingsError
 
+    check_model(model)
     if choice and len(choice) < 2:
         raise SettingsError("one --choice leaves nothing to choose; give two or more, or none")
     output.quiet_libraries()

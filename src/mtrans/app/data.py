@@ -1,13 +1,30 @@
-"""What people give as data -> a list of samples."""
+"""What people give as data or as a model, checked."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from mtrans.core.errors import ManifestError
+from mtrans.core.errors import CheckpointError, ManifestError, did_you_mean
 from mtrans.core.records import Sample
 from mtrans.data.manifest import read_manifest
+
+
+def check_model(name: str | Path) -> None:
+    """Finds a mistyped folder before it is taken for the name of a published checkpoint.
+
+    Args:
+        name: What was given as a model.
+
+    Raises:
+        CheckpointError: It is meant as a folder, because its parent is one, and is not there.
+    """
+    path = Path(name)
+    if path.exists() or not (path.is_absolute() or len(path.parts) > 1):
+        return
+    if path.is_absolute() or path.parent.is_dir():
+        near = [str(p) for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise CheckpointError(f"there is no folder '{name}'{did_you_mean(str(path), near)}")
 
 
 def as_samples(data: str | Path | Sequence[Sample]) -> list[Sample]:

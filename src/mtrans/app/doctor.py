@@ -148,9 +148,8 @@ def show(found: Findings) -> None:
         "backbone", "parameters", *FORMS, title="Weights, against what is free: + fits, - does not"
     )
     for fit in found.fits:
-        cells = [
-            f"{output.size(n)} {'+' if n < found.free else '-'}" for n in map(fit.bytes.get, FORMS)
-        ]
+        sizes = [fit.bytes[form] for form in FORMS]
+        cells = [f"{output.size(n)} {'+' if n < found.free else '-'}" for n in sizes]
         fits.add_row(fit.name, f"{fit.parameters:,}", *cells)
     console.print(fits)
     print("Counted, weights alone: training and long clips need more for activations.")
@@ -219,9 +218,8 @@ def published_config(family: str, llm: dict[str, Any]) -> Any:
     from transformers import InstructBlipConfig, LlamaConfig, T5Config
 
     kind = LlamaConfig if family == "llama" else T5Config
-    config = InstructBlipConfig(text_config=kind(**llm))
-    config.qformer_config.vocab_size = 30523  # BERT's words and [DEC]
-    return config
+    # BERT's words and [DEC]
+    return InstructBlipConfig(text_config=kind(**llm), qformer_config={"vocab_size": 30523})
 
 
 def folder_size(folder: Path) -> int:
@@ -258,12 +256,12 @@ def _memory(device: Any) -> tuple[float, float]:
     if meminfo.is_file():
         lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line)
         kilobytes = {k: 1024.0 * int(v.split()[0]) for k, v in lines.items()}
-        total, free = kilobytes["MemTotal"], kilobytes.get("MemAvailable", kilobytes["MemFree"])
-        return _container(total, free)
-    names = getattr(os, "sysconf_names", {})
-    if "SC_PHYS_PAGES" in names:
-        total = float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES")
-        return total, total
+        return _container(
+            kilobytes["MemTotal"], kilobytes.get("MemAvailable", kilobytes["MemFree"])
+        )
+    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {}):
+        pages = float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES")
+        return pages, pages
     return 0.0, 0.0
 
 

@@ -14,6 +14,7 @@ With ``--debug`` the first kind keeps its traceback too.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from typing import Any, NoReturn
@@ -36,12 +37,14 @@ _RESUMABLE = {
 class FriendlyGroup(TyperGroup):
     """The root of all commands; turns exceptions into one line and a status."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **kwargs: Any) -> Any:
+    def main(self, *args: Any, **kwargs: Any) -> Any:
         """Runs the command line and exits, or without `standalone_mode` returns the status."""
-        if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **kwargs)
+        exits = kwargs.pop("standalone_mode", True)
+        run = functools.partial(super().main, *args, **{**kwargs, "standalone_mode": False})
+        if not exits:
+            return run()
         try:
-            status = super().main(*args, standalone_mode=False, **kwargs)
+            status = run()
         except typer.Abort:
             fail("stopped", INTERRUPTED)
         except BrokenPipeError:

@@ -1,0 +1,67 @@
+"""One line and a status for what people do wrong; a traceback for what we did wrong."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import mtrans as package
+from mtrans.app.cli import main
+from mtrans.core.errors import SettingsError
+
+from .conftest import Command, one_line_error
+
+
+def test_version_and_help(mtrans: Command) -> None:
+    assert mtrans("--version").out == f"mtrans {package.__version__}\n"
+    for words in ((), ("--help",), ("adapt", "--help"), ("worlds", "--help")):
+        done = mtrans(*words)
+        assert done.status == 0
+        assert "Usage" in done.out
+
+
+def test_wrong_usage_is_one_line(mtrans: Command) -> None:
+    one_line_error(mtrans("adpat"), "adpat", "adapt")
+    one_line_error(mtrans("adapt", "--dta", "x"), "--dta", "--data")
+    one_line_error(mtrans("eval", "x", "--data", "y", "--batch-size", "many"), "--batch-size")
+    one_line_error(mtrans("worlds", "make", "physics", "--out", "x", "--train", -1), "--train")
+
+
+def test_debug_shows_the_traceback(mtrans: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match="unknown preset"):
+        mtrans("--debug", "settings", "--preset", "x")
+    monkeypatch.setattr(sys, "argv", ["mtrans", "settings", "--preset", "x", "--debug"])
+    with pytest.raises(SettingsError, match="unknown preset"):
+        main()
+
+
+def test_bugs_keep_their_traceback(mtrans: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("mtrans.core.settings.load_settings", broken)
+    with pytest.raises(ZeroDivisionError):
+        mtrans("settings")
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+    words = ["worlds", "make", "physics", "--out", str(tmp_path), "--train", "5000"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mtrans", *words, "--workers", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("videos/*.mp4")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert out == ""
+    assert err.splitlines() == ["stopped: the same command keeps the clips that are there"]

@@ -1,0 +1,186 @@
+"""`mtrans adapt`, `eval`, `ask`, `report`, `compare` on a tiny random model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mtrans.app.commands_model import as_turn
+from mtrans.core.records import Turn
+from mtrans.data.manifest import read_manifest
+from mtrans.measure.score import read_scores
+from mtrans.train.run_folder import RunFolder
+
+from .conftest import Command, one_line_error
+
+
+def test_adapt_writes_a_run_with_the_options(run: Path, small: Path) -> None:
+    folder = RunFolder(run)
+    settings = folder.settings()
+    assert folder.state() == "finished"
+    assert settings.train.max_steps == 4
+    assert settings.lora.rank == 2
+    assert settings.backbone == str(small / "backbone")
+    assert folder.info()["steps"] == 4
+    assert (folder.adapter / "adapter_model.safetensors").is_file()
+
+
+def test_adapt_again_leaves_a_finished_run(
+    mtrans: Command, run: Path, adapt_words: list[object]
+) -> None:
+    before = (run / "run.json").read_text()
+    done = mtrans(*adapt_words, "--out", run)
+    assert done.status == 0
+    assert "is finished; nothing to do" in done.err
+    assert (run / "run.json").read_text() == before
+
+
+def test_adapt_into_another_run(mtrans: Command, run: Path, adapt_words: list[object]) -> None:
+    done = mtrans(*adapt_words, "--out", run, "--seed", 3)
+    one_line_error(done, "train.seed: 0 there, 3 here")
+
+
+def test_dry_run_says_what_and_does_nothing(
+    mtrans: Command, small: Path, adapt_words: list[object], tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    words = [*adapt_words, "--out", tmp_path / "run", "--set", f"cache_dir={cache}", "--dry-run"]
+    done = mtrans(*words)
+    assert done.status == 0, done.err
+    assert "8 of 8 clips" in done.out
+    assert "4 of 4 samples" in done.out
+    # 8 clips x 4 frames x 5 patches x 24 numbers of 4 bytes
+    assert "15 KB" in done.out
+    assert not (tmp_path / "run").exists()
+    assert [f.name for f in cache.rglob("*") if f.is_file()] == ["contents.jsonl"]  # hashes only
+    blind = mtrans(*words, "--baseline", "text")
+    assert "reads no video" in blind.out
+    assert "no cache" in mtrans(*words, "--no-cache").out
+
+
+def test_adapt_wrong_words(mtrans: Command, adapt_words: list[object], tmp_path: Path) -> None:
+    out = ["--out", tmp_path / "x"]
+    wrong = mtrans(*adapt_words, *out, "--set", "train.learning_rat=1")
+    one_line_error(wrong, "unknown setting 'train.learning_rat'", "train.learning_rate")
+    one_line_error(mtrans(*adapt_words, *out, "--preset", "papier"), "did you mean 'paper'")
+    one_line_error(mtrans(*adapt_words, *out, "--baseline", "concta"), "did you mean 'concat'")
+    one_line_error(mtrans("adapt", *out), "Missing option", "--data", "mtrans adapt --help")
+    one_line_error(mtrans("adapt", "--data", tmp_path, *out), "is a folder", "train.jsonl")
+    config = tmp_path / "c.yaml"
+    config.write_text("preset: mtrans\n")
+    both = mtrans(*adapt_words, *out, "--preset", "paper", "--config", config)
+    one_line_error(both, "--preset paper", "preset: mtrans")
+    assert not (tmp_path / "x").exists()
+
+
+def test_adapt_with_a_bad_clip(
+    mtrans: Command, small: Path, adapt_words: list[object], tmp_path: Path
+) -> None:
+    samples = read_manifest(small / "train.jsonl")
+    lines = [s.to_json() for s in samples]
+    lines[3]["video"] = str(tmp_path / "gone.mp4")
+    (tmp_path / "bad.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    words = [*adapt_words, "--data", tmp_path / "bad.jsonl", "--out", tmp_path / "run"]
+    one_line_error(mtrans(*words), "gone.mp4")
+    done = mtrans(*words, "--skip-bad", "--fresh", "--out", tmp_path / "run2")
+    assert done.status == 0, done.err
+    assert "left out 1 clips" in done.err
+    assert [s["samples"] for s in RunFolder(tmp_path / "run2").info()["skipped"]] == [["1-open"]]
+
+
+def test_eval_prints_intervals_and_chance(mtrans: Command, run: Path, small: Path) -> None:
+    done = mtrans("eval", run, "--data", small / "train.jsonl")
+    assert done.status == 0
+    scores, _ = read_scores(run / "scores.json")
+    accuracy = next(s for s in scores if s.metric == "accuracy" and not s.slice)
+    line = next(line for line in done.out.splitlines() if "  accuracy " in line)
+    assert f"{100 * accuracy.value:.1f}" in line
+    assert f"{100 * (accuracy.low or 0):.1f} to {100 * (accuracy.high or 0):.1f}" in line
+    assert " 33.3 " in line
+    assert str(run / "predictions.jsonl") in done.out
+
+
+def test_eval_of_other_data_needs_a_name(
+    mtrans: Command, run: Path, small: Path, tmp_path: Path
+) -> None:
+    some = tmp_path / "some.jsonl"
+    lines = (small / "train.jsonl").read_text().splitlines()[:4]
+    some.write_text("\n".join(lines).replace('"clips/', f'"{small}/clips/') + "\n")
+    one_line_error(mtrans("eval", run, "--data", some), "other data", "--out", "--overwrite")
+    done = mtrans("eval", run, "--data", some, "--split-name", "some")
+    assert done.status == 0, done.err
+    assert len((run / "predictions_some.jsonl").read_text().splitlines()) == 4
+    assert (run / "scores_some.json").is_file()
+
+
+@pytest.fixture(scope="module")
+def plain(mtrans: Command, small: Path) -> Path:
+    """Predictions of the backbone without an adapter."""
+    folder = small / "plain"
+    data = ["--data", small / "train.jsonl"]
+    one_line_error(mtrans("eval", small / "backbone", *data), "give --out")
+    done = mtrans("eval", small / "backbone", *data, "--out", folder, "--no-cache")
+    assert done.status == 0, done.err
+    return folder
+
+
+def test_compare(mtrans: Command, run: Path, plain: Path, small: Path, tmp_path: Path) -> None:
+    done = mtrans("compare", run, plain / "predictions.jsonl")
+    assert done.status == 0, done.err
+    assert "predictions.jsonl against run" in done.out
+    assert "McNemar" in done.out
+    assert "8 videos" in done.out
+    one_line_error(mtrans("compare", run), "two or more")
+    one_line_error(mtrans("compare", run, tmp_path), "can't be read")
+
+
+def test_report(mtrans: Command, run: Path, plain: Path, tmp_path: Path) -> None:
+    out = tmp_path / "page.html"
+    done = mtrans("report", run, "--compare", plain, "--out", out)
+    assert done.status == 0, done.err
+    assert str(out) in done.out
+    assert "<html" in out.read_text()[:200].lower()
+    one_line_error(mtrans("report", tmp_path / "none"), "none")
+
+
+def test_ask_with_choices(mtrans: Command, run: Path, small: Path) -> None:
+    clip, question = small / "clips" / "1.mp4", "which way does the square move ?"
+    words = ["ask", run, clip, question, "--choice", "left", "--choice", "right"]
+    done = mtrans(*words)
+    assert done.status == 0, done.err
+    said = done.out.splitlines()[0]
+    assert said in ("left", "right")
+    answer = json.loads(mtrans(*words, "--json", "--end", "0.5").out)
+    assert sum(answer["probabilities"]) == pytest.approx(1)
+    assert max(answer["times"]) < 0.5
+    other = json.loads(mtrans(*words, "--json", "--context", "a: what is it ?").out)
+    assert other["probabilities"] != json.loads(mtrans(*words, "--json").out)["probabilities"]
+
+
+def test_ask_a_backbone_says_that_it_is_not_adapted(mtrans: Command, small: Path) -> None:
+    done = mtrans("ask", small / "backbone", small / "clips" / "1.mp4", "what is it ?")
+    assert done.status == 0
+    assert "is not adapted to video" in done.err
+    blind = json.loads(mtrans("ask", small / "backbone", "-", "what is it ?", "--json").out)
+    assert blind["times"] == []
+
+
+def test_ask_wrong(mtrans: Command, run: Path, small: Path) -> None:
+    one_line_error(mtrans("ask", run, small / "no.mp4", "what ?"), "no.mp4", "no such file")
+    one_line_error(mtrans("ask", small / "rum", "-", "what ?"), "no folder", "did you mean", "run'")
+    one_line_error(mtrans("ask", "nobody/nothing", "-", "what ?"), "can't be found")
+    one_line_error(mtrans("ask", run, "-", "what ?", "--choice", "a"), "two or more")
+
+
+@pytest.mark.parametrize(
+    ("text", "turn"),
+    [
+        ("bob: i love it", Turn("i love it", "bob")),
+        ("i love it", Turn("i love it")),
+        ("bob:", Turn("bob:")),
+    ],
+)
+def test_context_turns(text: str, turn: Turn) -> None:
+    assert as_turn(text) == turn
