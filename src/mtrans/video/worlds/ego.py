@@ -102,8 +102,8 @@ def passing_order(camera: np.ndarray, landmarks: list[Placed]) -> list[int] | No
     if not near.any(axis=0).all() or len(set(nearest)) < len(nearest):
         return None
     # each is in view for one stretch of time
-    shown = offset < 0.5
-    if (np.diff(shown.astype(int), axis=0) == 1).sum(axis=0).max() > 1:
+    shown = (offset < 0.5).astype(int)
+    if (np.diff(shown, axis=0, prepend=0) == 1).sum(axis=0).max() > 1:
         return None
     return [int(i) for i in np.argsort(nearest)]
 
