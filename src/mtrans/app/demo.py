@@ -15,6 +15,7 @@ prints its results.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from rich.console import Group
 from mtrans.app import output
 from mtrans.core.records import Prediction, Sample, Score
 from mtrans.core.settings import RunSettings, load_settings
+from mtrans.study.contenders import MOTION
 
 if TYPE_CHECKING:
     from mtrans.measure.compare import Comparison
@@ -73,7 +75,7 @@ class DemoPlan:
             "train.learning_rate": 4e-3,
         }
     )
-    motion_types: tuple[str, ...] = ("moving_direction", "moving_count", "moving_attribute")
+    motion_types: tuple[str, ...] = MOTION
     workers: int = 2
 
     @classmethod
@@ -86,12 +88,16 @@ class DemoPlan:
 
     def settings(self, contender: str, cache: Path) -> RunSettings:
         """Returns the settings of a contender."""
+        from mtrans.core.runtime import has_fast_bf16, pick_device
+
+        fast = has_fast_bf16(pick_device(self.values.get("device", "auto")))
         return load_settings(
             baseline=None if contender == METHOD else contender,
             values={
                 "backbone": self.backbone,
                 "cache_dir": str(cache),
                 "train.seed": self.seed,
+                "train.precision": "bf16" if fast else "fp32",
                 **self.values,
             },
         )
@@ -271,14 +277,15 @@ def _ask(plan: DemoPlan, out: Path, test: Sequence[Sample]) -> None:
     """Asks the adapted model one question about motion, as `mtrans ask` does."""
     from mtrans.infer.predictor import load_predictor
 
-    sample = next((s for s in test if s.type in plan.motion_types), test[0])
+    about_motion = [s for s in test if s.type in plan.motion_types] or list(test)
+    sample = max(about_motion, key=lambda s: len(s.choices or ()))
     run = out / "runs" / METHOD
     answer = load_predictor(run).ask(
         sample.video, sample.question, sample.choices, sample.context, sample.start, sample.end
     )
-    choices = "".join(f" --choice {c}" for c in sample.choices or ())
     video = out / "data" / "videos" / Path(sample.video or "").name
-    print(f'mtrans ask {run} {video} "{sample.question}"{choices}')
+    words = ["mtrans", "ask", str(run), str(video), sample.question]
+    print(shlex.join([*words, *(w for c in sample.choices or () for w in ("--choice", c))]))
     sure = zip(answer.choices or (), answer.probabilities or (), strict=True)
     likely = ", ".join(f"{c} {output.percent(p)} %" for c, p in sure)
     print(f"  {answer.text} ({likely}); right is: {sample.answer}\n")
@@ -331,7 +338,8 @@ def _difference(found: Comparison | None) -> str:
 
 
 def _shown(plan: DemoPlan, rows: Sequence[Row]) -> Group:
-    made = output.table(*HEADERS, title=f"{plan.backbone} on the synthetic world {plan.world}")
+    heads = [head.replace(" ", "\n") for head in HEADERS]
+    made = output.table(*heads, title=f"{plan.backbone} on the synthetic world {plan.world}")
     for cells in _cells(rows):
         made.add_row(*(cell.replace(" (", "\n(") for cell in cells))
     return Group(made, _about(plan, rows), "")
