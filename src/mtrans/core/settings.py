@@ -70,8 +70,8 @@ class ModelSettings:
     """`relative`: signed bias per head from time differences in seconds inside temporal attention;
     paper: absolute (learned embeddings per frame and per query, added once before layer 1)."""
 
-    position_scale: float = 0.3
-    """Standard deviation with which learned positions start."""
+    position_scale: float = 1.5
+    """Standard deviation with which learned positions start; 0.3 for `absolute` in preset paper."""
 
     max_frames: int = 64
     """Rows of the absolute temporal embedding; with `absolute`, more frames are an error."""
@@ -276,6 +276,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "paper": {
         "model.temporal_gate": "none",
         "model.temporal_position": "absolute",
+        "model.position_scale": 0.3,
         "model.routing": "both",
         "model.routing_form": "hadamard",
         "model.llm_text": "question",

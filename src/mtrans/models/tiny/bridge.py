@@ -2,7 +2,8 @@
 
 The ViT is finished by now, so its features are computed once. A step mixes captions that name
 everything in a picture (dense) with typed questions; the loss counts every sample alike, however
-long its answer.
+long its answer. Types of question are drawn in proportion to their recent loss: what is learned
+makes room for what is not.
 """
 
 from __future__ import annotations
@@ -47,6 +48,38 @@ class _Caption:
     answer: str
     type: str = "describe"
     context: str = ""
+
+
+class _Drawer:
+    """Draws questions, types with a high recent loss more often.
+
+    Args:
+        questions: The questions of each still.
+    """
+
+    FLOOR = 0.03
+    """Added to every type's loss, so that no type is forgotten."""
+
+    def __init__(self, questions: list[tuple[Any, ...]]):
+        self._places: dict[str, list[tuple[int, Any]]] = {}
+        for row, asked in enumerate(questions):
+            for question in asked:
+                self._places.setdefault(question.type, []).append((row, question))
+        self._loss = dict.fromkeys(self._places, 1.0)
+
+    def draw(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, list[Any]]:
+        """Returns the stills' rows, int64[n], and the n questions."""
+        types = list(self._places)
+        weights = np.array([self._loss[t] + self.FLOOR for t in types])
+        drawn = [self._places[t] for t in rng.choice(types, size=n, p=weights / weights.sum())]
+        picked = [places[int(rng.integers(len(places)))] for places in drawn]
+        return np.array([row for row, _ in picked]), [question for _, question in picked]
+
+    def learn(self, types: list[str], losses: list[float]) -> None:
+        """Takes note of the losses of a step."""
+        for kind in set(types):
+            mine = float(np.mean([v for t, v in zip(types, losses, strict=True) if t == kind]))
+            self._loss[kind] += 0.05 * (mine - self._loss[kind])
 
 
 @torch.no_grad()
@@ -95,14 +128,17 @@ def train_bridge(
     seen = describe(model.vision_model, corpus, rng, recipe.bridge_stills)
     held = describe(model.vision_model, corpus, np.random.default_rng([recipe.seed, 6]), 600)
     ask = corpus.DESCRIBE
+    drawer = _Drawer(seen.questions)
     n_captions = int(recipe.bridge_batch * CAPTION_SHARE)
 
     def loss_of_step(step: int) -> tuple[Tensor, dict[str, float]]:
-        rows = rng.integers(len(seen.captions), size=recipe.bridge_batch)
-        captions = [_Caption(ask, seen.captions[i]) for i in rows[:n_captions]]
-        asked = [_pick(rng, seen.questions[i]) for i in rows[n_captions:]]
-        caption = _loss(model, pieces, seen.features[rows[:n_captions]], captions)
-        question = _loss(model, pieces, seen.features[rows[n_captions:]], asked)
+        rows = rng.integers(len(seen.captions), size=n_captions)
+        captions = [_Caption(ask, seen.captions[i]) for i in rows]
+        caption = _loss(model, pieces, seen.features[rows], captions).mean()
+        rows, asked = drawer.draw(rng, recipe.bridge_batch - n_captions)
+        each = _loss(model, pieces, seen.features[rows], asked)
+        drawer.learn([q.type for q in asked], each.detach().tolist())
+        question = each.mean()
         figures = {"caption": float(caption.detach()), "question": float(question.detach())}
         return caption + question, figures
 
@@ -152,12 +188,13 @@ def accuracy(
 
 
 def _loss(model: Any, pieces: Pieces, features: Tensor, questions: list[Any]) -> Tensor:
+    """Returns the mean loss of each answer, float[n]."""
     logits, labels = _forward(model, pieces, features, questions)
     kept = labels != -100
     token = F.cross_entropy(
         logits.flatten(0, 1).float(), labels.flatten(), reduction="none", ignore_index=-100
     ).view(labels.shape)
-    return (token.sum(1) / kept.sum(1)).mean()
+    return token.sum(1) / kept.sum(1)
 
 
 def _forward(
@@ -188,7 +225,3 @@ def _forward(
     first = min(map(len, prompts))
     hidden = hidden[:, queries + first - 1 : -1]
     return model.language_model.lm_head(hidden), labels[:, first:]
-
-
-def _pick(rng: np.random.Generator, options: Any) -> Any:
-    return options[int(rng.integers(len(options)))]

@@ -1,7 +1,9 @@
 """Stage 2: the ViT of `tiny` learns stills from dense truth.
 
-Every patch says which attributes lie under it (colours, shapes, parts of a face, foods, tools);
-that is far more signal a picture than one question. The heads that read it are thrown away.
+Every patch says which attributes lie under it (colours, shapes, parts of a face, foods, tools) and
+in which row and column it is: without the latter the last layers forget where a patch was, and no
+question on places can be answered later. That is far more signal a picture than one question. The
+heads that read it are thrown away.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -52,6 +55,8 @@ def train_vision(
     attributes = len(corpus.ATTRIBUTES)
     patch_head = nn.Linear(WIDTH, attributes)
     image_head = nn.Linear(WIDTH, attributes + 6)
+    place_head = nn.Linear(WIDTH, 2 * GRID)
+    places = torch.cartesian_prod(torch.arange(GRID), torch.arange(GRID))
 
     def loss_of_step(_: int) -> tuple[Tensor, dict[str, float]]:
         pixels, patches, count = _batch(corpus, rng, batch)
@@ -64,9 +69,11 @@ def train_vision(
         whole = image_head(features[:, 0])
         on_image = F.binary_cross_entropy_with_logits(whole[:, :attributes], patches.amax(1))
         counting = F.cross_entropy(whole[:, attributes:], count)
-        losses = {"patch": on_patch, "image": on_image, "count": counting}
+        where = rearrange(place_head(features[:, 1:]), "b p (axis place) -> b place p axis", axis=2)
+        placing = F.cross_entropy(where, places.expand(len(where), -1, -1))
+        losses = {"place": placing, "patch": on_patch, "image": on_image, "count": counting}
         figures = {name: float(value.detach()) for name, value in losses.items()}
-        return on_patch + on_image + 0.2 * counting, figures
+        return on_patch + on_image + 0.2 * counting + 0.5 * placing, figures
 
     def check() -> dict[str, float]:
         fresh = np.random.default_rng([seed, 4])
@@ -77,7 +84,8 @@ def train_vision(
         hits = float((said & true).sum())
         return {"patch_f1": 2 * hits / float(said.sum() + true.sum())}
 
-    parameters = [*vit.parameters(), *patch_head.parameters(), *image_head.parameters()]
+    heads = (patch_head, image_head, place_head)
+    parameters = [p for module in (vit, *heads) for p in module.parameters()]
     optimise(
         parameters, loss_of_step, steps=steps, learning_rate=learning_rate, log=log,
         stage="vision", check=check, check_every=500,
