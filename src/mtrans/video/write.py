@@ -111,7 +111,8 @@ def _set_up_video(
 ) -> None:
     stream.width, stream.height = width, height
     stream.pix_fmt = "yuv420p"
-    stream.options = {"crf": str(crf), "preset": preset}
+    # x264's macroblock tree was seen to give other bytes for the same frames from run to run
+    stream.options = {"crf": str(crf), "preset": preset, "x264-params": "mbtree=0"}
     context = stream.codec_context
     context.time_base = 1 / rate
     context.thread_count = 1

@@ -69,7 +69,11 @@ def train_vision(
         whole = image_head(features[:, 0])
         on_image = F.binary_cross_entropy_with_logits(whole[:, :attributes], patches.amax(1))
         counting = F.cross_entropy(whole[:, attributes:], count)
-        where = rearrange(place_head(features[:, 1:]), "b p (axis place) -> b place p axis", axis=2)
+        where = rearrange(
+            place_head(features[:, 1:]),
+            "b p (coordinate place) -> b place p coordinate",
+            coordinate=2,
+        )
         placing = F.cross_entropy(where, places.expand(len(where), -1, -1))
         losses = {"place": placing, "patch": on_patch, "image": on_image, "count": counting}
         figures = {name: float(value.detach()) for name, value in losses.items()}
