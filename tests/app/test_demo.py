@@ -41,7 +41,7 @@ def test_demo(plan: DemoPlan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     found = read_predictions(tmp_path / "runs" / "text" / "predictions.jsonl")
     right = [p.choice == p.label for p in found]
     assert rows[1].overall.value == pytest.approx(sum(right) / len(right))
-    moving = [p for p in found if p.type != "counterfactual"]
+    moving = [p for p in found if p.type == "sarcasm"]
     assert rows[1].motion is not None
     assert rows[1].motion.n == len(moving) > 0
     page = (tmp_path / "table.md").read_text()

@@ -56,12 +56,11 @@ class DemoPlan:
         test_clips: Clips to measure on.
         contenders: What is trained, the method first; names of `BASELINES` otherwise.
         values: Settings that differ from the preset, for all contenders.
-        motion_types: Question types that no single frame answers.
         workers: Processes that draw clips.
     """
 
     backbone: str = "tiny"
-    world: str = "physics"
+    world: str = "talk"
     seed: int = 0
     train_clips: int = 600
     val_clips: int = 60
@@ -69,14 +68,18 @@ class DemoPlan:
     contenders: tuple[str, ...] = (METHOD, "text", "concat")
     values: Mapping[str, Any] = field(
         default_factory=lambda: {
-            "train.max_steps": 800,
-            "train.evaluate_every": 200,
+            "train.max_steps": 400,
+            "train.evaluate_every": 100,
             "train.batch_size": 32,
             "train.learning_rate": 4e-3,
         }
     )
-    motion_types: tuple[str, ...] = MOTION
     workers: int = 2
+
+    @property
+    def motion_types(self) -> tuple[str, ...]:
+        """Question types that neither words nor the middle frame can answer."""
+        return MOTION.get(self.world, ())
 
     @classmethod
     def make(cls, *, full: bool, seed: int, train_clips: int | None) -> DemoPlan:
@@ -285,7 +288,9 @@ def _ask(plan: DemoPlan, out: Path, test: Sequence[Sample]) -> None:
     )
     video = out / "data" / "videos" / Path(sample.video or "").name
     words = ["mtrans", "ask", str(run), str(video), sample.question]
-    print(shlex.join([*words, *(w for c in sample.choices or () for w in ("--choice", c))]))
+    words += [w for c in sample.choices or () for w in ("--choice", c)]
+    words += [w for t in sample.context for w in ("--context", f"{t.speaker}: {t.text}")]
+    print(shlex.join(words))
     sure = zip(answer.choices or (), answer.probabilities or (), strict=True)
     likely = ", ".join(f"{c} {output.percent(p)} %" for c, p in sure)
     print(f"  {answer.text} ({likely}); right is: {sample.answer}\n")

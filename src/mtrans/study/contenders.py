@@ -39,8 +39,11 @@ CONTENDERS: dict[str, tuple[str, str | None]] = {
 }
 """Name -> (preset, baseline laid over it)."""
 
-MOTION = ("moving_direction", "moving_count", "moving_attribute", "object_existence")
-"""Question types of `physics` that a single frame can't answer."""
+MOTION: dict[str, tuple[str, ...]] = {
+    "physics": ("moving_direction", "moving_count", "moving_attribute", "object_existence"),
+    "talk": ("sarcasm",),
+}
+"""World -> question types that neither words nor the middle frame can answer."""
 
 
 @dataclass(frozen=True)
@@ -279,7 +282,8 @@ def _row(
     pooled = _pool(by_seed)
     scores = {"all": measure(pooled, ["accuracy"])[0]}
     types = sorted({p.type for p in pooled if p.type})
-    if motion := [p for p in pooled if p.type in MOTION]:
+    motion = [p for p in pooled if p.type in MOTION.get(world, ())]
+    if motion and len({p.type for p in motion}) > 1:
         scores["motion"] = measure(motion, ["accuracy"])[0]
     for kind in types:
         scores[kind] = measure([p for p in pooled if p.type == kind], ["accuracy"])[0]

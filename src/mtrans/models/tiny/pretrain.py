@@ -65,7 +65,7 @@ class Recipe:
     bridge_stills: int = 40000
     """Stills whose ViT features are kept for the third stage."""
 
-    bridge_steps: int = 3500
+    bridge_steps: int = 2600
     """Optimizer steps of the third stage."""
 
     bridge_batch: int = 128
