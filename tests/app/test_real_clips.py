@@ -38,4 +38,5 @@ def test_broken_files_give_one_line(predictor, shared_data, name):
     with pytest.raises(VideoError) as caught:
         predictor.ask(shared_data / "broken" / name, "describe the picture.")
     assert name in str(caught.value)
+    assert "sample" not in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -124,7 +124,10 @@ class Predictor:
             end=end,
         )
         began = time.monotonic()
-        item = self._items([sample], video_source(self.backbone, self.settings))[0]
+        try:
+            item = self._items([sample], video_source(self.backbone, self.settings))[0]
+        except VideoError as error:  # nobody gave this question an id, so none is named
+            raise VideoError(str(error).removeprefix("sample 'ask': ")) from None
         read_ms = 1000 * (time.monotonic() - began)
         (prediction,) = self._answer([item])
         return Answer(
