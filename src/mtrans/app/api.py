@@ -23,6 +23,7 @@ from mtrans.core.records import Sample, Score, Turn
 from mtrans.core.settings import (
     BASELINES,
     RunSettings,
+    flatten,
     load_settings,
     settings_from_dict,
     settings_to_dict,
@@ -292,17 +293,7 @@ def change(settings: RunSettings, values: Mapping[str, Any]) -> RunSettings:
     flat = {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
     if not flat:
         return dataclasses.replace(settings)
-    return settings_from_dict({**_flat(settings_to_dict(settings)), **_flat(flat)})
-
-
-def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in data.items():
-        if isinstance(value, Mapping):
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + key] = value
-    return flat
+    return settings_from_dict({**flatten(settings_to_dict(settings)), **flatten(flat)})
 
 
 def _adapter_folder(path: Path) -> Path | None:

@@ -81,8 +81,7 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        words = ", ".join(_value(v) for v in value)
-        return words.replace(" ", "") if isinstance(value[0], str) else f"[{words}]"
+        return ",".join(_value(v) for v in value) or "[]"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -16,9 +16,9 @@ import jinja2
 
 import mtrans
 from mtrans.core.errors import CheckpointError
-from mtrans.core.settings import settings_to_dict
+from mtrans.core.settings import flatten, settings_to_dict
 from mtrans.report import contents
-from mtrans.report.read import Run, flat, read_run, synthetic_worlds
+from mtrans.report.read import Run, read_run, synthetic_worlds
 from mtrans.report.words import FILTERS
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -89,7 +89,7 @@ def _page(runs: Sequence[Run]) -> dict[str, Any]:
     known_seconds = [p.ms for p in run.predictions if p.ms is not None]
     return {
         "run": run,
-        "settings": flat(settings_to_dict(settings)) if settings else {},
+        "settings": flatten(settings_to_dict(settings)) if settings else {},
         "changed": contents.changed_settings(settings) if settings else {},
         "worlds": synthetic_worlds(run),
         "overall": [s for s in run.scores if not s.slice],
@@ -118,7 +118,7 @@ def _circumstances(run: Run) -> dict[str, dict[str, Any]]:
         if key == "cost" or value in (None, {}, []):
             continue
         if isinstance(value, dict):
-            groups[key.capitalize()] = flat(value)
+            groups[key.capitalize()] = flatten(value)
         elif key == "skipped" and isinstance(value, list):
             groups["Run"]["skipped clips"] = f"{len(value)}: {value[:10]}"
         elif key == "command" and isinstance(value, list):

@@ -8,13 +8,13 @@ from typing import Any
 
 from mtrans.core.errors import MTransError
 from mtrans.core.records import Prediction, Score
-from mtrans.core.settings import RunSettings, settings_to_dict
+from mtrans.core.settings import RunSettings, flatten, settings_to_dict
 from mtrans.measure.apply import main_metrics
 from mtrans.measure.compare import Comparison, compare
 from mtrans.measure.metrics import METRICS, confusion, is_right, truth
 from mtrans.report.frames import clip_strip
 from mtrans.report.plots import Series, line_chart
-from mtrans.report.read import Run, flat
+from mtrans.report.read import Run
 
 MAX_CLASSES = 12
 """A confusion matrix with more answers than this can't be read."""
@@ -201,11 +201,11 @@ def _changes(first: Run, other: Run) -> list[tuple[str, Any]]:
     """Returns the settings in which a run differs from the first, but for its seed and places."""
     if first.settings is None or other.settings is None:
         return []
-    a, b = flat(settings_to_dict(first.settings)), flat(settings_to_dict(other.settings))
+    a, b = flatten(settings_to_dict(first.settings)), flatten(settings_to_dict(other.settings))
     return [(k, b[k]) for k in b if a.get(k) != b[k] and k not in ("cache_dir", "device")]
 
 
 def changed_settings(settings: RunSettings) -> dict[str, bool]:
     """Returns every dotted setting with whether it differs from the defaults."""
-    defaults = flat(settings_to_dict(RunSettings()))
-    return {k: v != defaults.get(k) for k, v in flat(settings_to_dict(settings)).items()}
+    defaults = flatten(settings_to_dict(RunSettings()))
+    return {k: v != defaults.get(k) for k, v in flatten(settings_to_dict(settings)).items()}

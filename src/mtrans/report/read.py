@@ -161,14 +161,3 @@ def synthetic_worlds(run: Run) -> list[str]:
 
     look(run.info.get("data"))
     return sorted(found)
-
-
-def flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flattens nested mappings into dotted keys."""
-    out: dict[str, Any] = {}
-    for key, value in data.items():
-        if isinstance(value, Mapping):
-            out.update(flat(value, f"{prefix}{key}."))
-        else:
-            out[f"{prefix}{key}"] = value
-    return out

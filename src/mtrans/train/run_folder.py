@@ -30,7 +30,7 @@ from typing import Any, Literal
 
 from mtrans.core.errors import CheckpointError
 from mtrans.core.records import Sample
-from mtrans.core.settings import RunSettings, settings_from_dict, settings_to_dict
+from mtrans.core.settings import RunSettings, flatten, settings_from_dict, settings_to_dict
 
 SCHEMA_VERSION = 1
 """Version of run.json; a reader refuses a higher one."""
@@ -219,7 +219,7 @@ def open_run(
 
 
 def _check_same(run: RunFolder, settings: RunSettings, data: Mapping[str, Any]) -> None:
-    there, here = _flat(settings_to_dict(run.settings())), _flat(settings_to_dict(settings))
+    there, here = flatten(settings_to_dict(run.settings())), flatten(settings_to_dict(settings))
     differ = [
         f"{key}: {there.get(key)} there, {here[key]} here"
         for key in here
@@ -359,13 +359,3 @@ def git_state() -> dict[str, Any] | None:
 def now() -> str:
     """Returns the time in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in data.items():
-        if isinstance(value, Mapping):
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + key] = value
-    return flat

@@ -1,0 +1,29 @@
+"""Named starting points: presets, and the contenders that a method must beat."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# What each preset changes against the defaults above. `mtrans` is the defaults: the best we know.
+PRESETS: dict[str, dict[str, Any]] = {
+    "mtrans": {"lora.targets": ("query", "key", "value", "output")},
+    "paper": {
+        "model.temporal_gate": "none",
+        "model.temporal_position": "absolute",
+        "model.position_scale": 0.3,
+        "model.routing": "both",
+        "model.routing_form": "hadamard",
+        "model.llm_text": "question",
+        "train.learning_rate": 1e-4,
+        "train.batch_size": 2,
+        "train.epochs": 25.0,
+    },
+}
+
+# Contenders that share everything with a preset but its temporal design.
+BASELINES: dict[str, dict[str, Any]] = {
+    "text": {"model.vision": False},
+    "single": {"frames.count": 1},
+    "mean": {"model.mqt": False, "model.routing": "off", "model.pool": "mean"},
+    "concat": {"model.mqt": False, "model.routing": "off", "model.pool": "concat"},
+}
