@@ -14,7 +14,19 @@ import pytest
 
 import mtrans
 
-ORDER = ("core", "video", "data", "models", "train", "infer", "measure", "study", "report", "app")
+ORDER = (
+    "core",
+    "video",
+    "data",
+    "models",
+    "train",
+    "infer",
+    "measure",
+    "study",
+    "report",
+    "bench",
+    "app",
+)
 APART = {"models": ("video", "data")}
 
 ROOT = Path(mtrans.__file__).parent

@@ -1,0 +1,86 @@
+"""Cases timed in turns, so that whatever else a machine does falls on all of them alike."""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as long one case takes as another.
+
+    Attributes:
+        slow: Name of the numerator.
+        fast: Name of the denominator.
+        median: Over the rounds.
+        low: Smallest of the rounds.
+        high: Largest of the rounds.
+    """
+
+    slow: str
+    fast: str
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.slow} / {self.fast}: {self.median:.2f} (rounds {self.low:.2f} to"
+            f" {self.high:.2f})"
+        )
+
+
+def take_turns(
+    cases: Mapping[str, Callable[[], float]],
+    rounds: int,
+    said: Callable[[str], None] = lambda _: None,
+) -> dict[str, list[float]]:
+    """Runs every case once a round, in an order that moves on by one each round.
+
+    Args:
+        cases: Name -> does the work and returns its seconds.
+        rounds: How often.
+        said: Called with a line after each case.
+
+    Returns:
+        Seconds of each round by case.
+    """
+    names = list(cases)
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(rounds):
+        shift = turn % len(names)
+        for name in names[shift:] + names[:shift]:
+            seconds[name].append(cases[name]())
+            said(f"round {turn + 1}/{rounds}: {name} {seconds[name][-1]:.2f} s")
+    return seconds
+
+
+def ratio(seconds: Mapping[str, list[float]], slow: str, fast: str) -> Ratio:
+    """Returns the ratio of two cases, round by round."""
+    each = [a / b for a, b in zip(seconds[slow], seconds[fast], strict=True)]
+    return Ratio(slow, fast, statistics.median(each), min(each), max(each))
+
+
+def write_result(path: Path, name: str, result: Mapping[str, Any]) -> None:
+    """Writes a benchmark's figures with what they were measured on."""
+    import torch
+
+    import mtrans
+
+    machine = {
+        "processor": platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "mtrans": mtrans.__version__,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    record = {"benchmark": name, "machine": machine, **result}
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
