@@ -27,6 +27,10 @@ class ManifestError(MTransError):
     """A manifest line is not a valid sample."""
 
 
+class DatasetError(MTransError):
+    """A named data set's files are not where they should be, or not what they should be."""
+
+
 class CacheError(MTransError):
     """A feature cache is damaged, or belongs to other settings."""
 
