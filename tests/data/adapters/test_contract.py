@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from cases import FIXTURES, Case, cases, outcome
 
 from mtrans.core.errors import DatasetError, MTransError, SettingsError

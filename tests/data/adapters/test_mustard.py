@@ -1,39 +1,16 @@
-"""The official annotation files, whole: rows, split sizes, label balance as published."""
+"""MUStARD's official files: folds, MUStARD*, the speaker-independent split."""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
 
-import pytest
+from real_files import answers, read
 
-from mtrans.core.records import Sample
 from mtrans.data.adapters import ADAPTERS
 
 
-@pytest.fixture(scope="module")
-def real(shared_data: Path) -> Path:
-    folder = shared_data / "annotations"
-    if not folder.is_dir():
-        pytest.skip(f"no annotation files at {folder}")
-    return folder
-
-
-def read(name: str, folder: Path, scheme: str | None = None, **options: str) -> list[Sample]:
-    adapter = ADAPTERS.get(name)
-    prepared = adapter.read(folder, None, adapter.request(scheme, options))
-    assert not prepared.notes, "the whole set has nothing to remark"
-    return list(prepared.samples)
-
-
-def by_split(samples: list[Sample]) -> dict[str | None, Counter[str | None]]:
-    return {
-        split: Counter(s.answer for s in samples if s.split == split)
-        for split in sorted({s.split or "" for s in samples})
-    }
-
-
-def test_mustard_folds(real: Path) -> None:
+def test_folds(real: Path) -> None:
     samples = read("mustard", real / "mustard")
     assert Counter(s.answer for s in samples) == {"yes": 345, "no": 345}
     assert Counter(s.split for s in samples) == {f"fold{i}": 138 for i in range(1, 6)}
@@ -41,7 +18,7 @@ def test_mustard_folds(real: Path) -> None:
     assert all(len(s.context) >= 2 and s.context[-1].speaker for s in samples)
 
 
-def test_mustard_star(real: Path, tmp_path: Path) -> None:
+def test_star(real: Path, tmp_path: Path) -> None:
     for file in (*(real / "mustard").iterdir(), *(real / "mmla_mustard").iterdir()):
         (tmp_path / file.name).symlink_to(file)
     wanted = {
@@ -50,10 +27,10 @@ def test_mustard_star(real: Path, tmp_path: Path) -> None:
         "test": {"yes": 69, "no": 69},
     }
     whole = read("mustard", tmp_path, "mmla")
-    assert by_split(whole) == wanted
+    assert answers(whole) == wanted
     adapter = ADAPTERS.get("mustard")
     alone = adapter.read(real / "mmla_mustard", None, adapter.request("mmla"))
-    assert by_split(list(alone.samples)) == wanted
+    assert answers(list(alone.samples)) == wanted
     said = {s.id: s.context[-1].text for s in whole}
     assert {s.id: s.context[-1].text for s in alone.samples} == {
         k: v.strip() for k, v in said.items()
@@ -61,8 +38,8 @@ def test_mustard_star(real: Path, tmp_path: Path) -> None:
     assert "speaker" in alone.notes[0]
 
 
-def test_mustard_speaker_independent(real: Path) -> None:
+def test_speaker_independent(real: Path) -> None:
     samples = read("mustard", real / "mustard", "speaker")
-    assert by_split(samples) == {"train": {"yes": 193, "no": 141}, "test": {"yes": 152, "no": 204}}
+    assert answers(samples) == {"train": {"yes": 193, "no": 141}, "test": {"yes": 152, "no": 204}}
     names = {split: {s.speaker for s in samples if s.split == split} for split in ("train", "test")}
     assert not names["train"] & names["test"]
