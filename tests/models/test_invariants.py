@@ -10,6 +10,7 @@ import torch
 from models.tiny_random import QUERIES, tiny_batch, tiny_video_model
 from mtrans.core.errors import SettingsError
 from mtrans.core.settings import PRESETS, ModelSettings, load_settings
+from mtrans.models.inputs import ModelInputs
 
 VARIANTS = {
     **{preset: load_settings(preset=preset).model for preset in PRESETS},
@@ -124,7 +125,7 @@ def test_time_reversal_is_seen_from_the_start():
 @pytest.mark.parametrize(("frames", "pool"), [(1, "mean"), (7, "mean"), (7, "concat")])
 def test_visual_tokens(frames, pool):
     model = tiny_video_model(ModelSettings(pool=pool))
-    tokens, _ = model.encode_video(torch.randn(2, frames, 5, 24))
+    tokens, _ = model.encode_video(ModelInputs(patch_features=torch.randn(2, frames, 5, 24)))
     expected = frames * QUERIES if pool == "concat" else QUERIES
     assert tokens.shape[1] == model.visual_tokens(frames) == expected
 

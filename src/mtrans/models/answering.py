@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 from einops import rearrange, repeat
@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mtrans.core.errors import SettingsError
+from mtrans.models.inputs import ModelInputs
+from mtrans.models.st_qformer import LayerRouting
 
 if TYPE_CHECKING:  # the mixin stands in front of a transformers class, which has the rest
     Base = Any
@@ -45,40 +47,47 @@ def answer_loss(logits: Tensor, targets: Tensor, num_items: Tensor | int | None)
     return total / count
 
 
+class Read(NamedTuple):
+    """A batch as the LLM reads it.
+
+    Attributes:
+        visual: Visual tokens float[B, K, D].
+        routing: Routing probabilities of each layer of the Q-Former.
+        embeds: float[B, S, D], visual tokens in their places.
+        seen: int[B, S], 0 at padding and at the places of padded frames (`concat`).
+    """
+
+    visual: Tensor
+    routing: list[LayerRouting]
+    embeds: Tensor
+    seen: Tensor
+
+
 class AnsweringMixin(Base):
     """Adds the LLM's side to the assembled model."""
 
-    def _llm_inputs(
-        self,
-        visual: Tensor,
-        input_ids: Tensor,
-        attention_mask: Tensor | None,
-        frame_mask: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        """Puts visual tokens into their places.
-
-        Returns:
-            Embeddings float[B, S, D] and attention mask int[B, S], in which the places of padded
-            frames (`concat`) are closed.
-        """
-        embeds = self.get_input_embeddings()(input_ids)
-        if attention_mask is None:
-            attention_mask = torch.ones_like(input_ids)
-        place = input_ids == self.config.image_token_id
+    def _read(self, inputs: ModelInputs) -> Read:
+        """Runs the visual part once and puts its tokens into their places."""
+        ids = inputs.prompt
+        visual, routing = self.encode_video(inputs)
+        seen = inputs.attention_mask
+        seen = torch.ones_like(ids) if seen is None else seen
+        place = ids == self.config.image_token_id
         tokens = visual.shape[1]
         if not bool((place.sum(dim=1) == tokens).all()):
             raise SettingsError(
                 f"input_ids hold {place.sum(dim=1).tolist()} visual places, a clip gives {tokens};"
                 f" start each prompt with {tokens} times token {self.config.image_token_id}"
             )
+        embeds = self.get_input_embeddings()(ids)
         embeds = embeds.masked_scatter(
             rearrange(place, "b s -> b s 1"), visual.to(embeds.device, embeds.dtype)
         )
-        if frame_mask is not None and self.settings.pool == "concat":
+        if inputs.frame_mask is not None and self.settings.pool == "concat":
             queries = int(self.config.num_query_tokens)
-            there = repeat(frame_mask.to(attention_mask.dtype), "b t -> b (t q)", q=queries)
-            attention_mask = attention_mask.masked_scatter(place, there)
-        return embeds, attention_mask
+            there = repeat(inputs.frame_mask.to(seen.dtype), "b t -> b (t q)", q=queries)
+            seen = seen.masked_scatter(place, there)
+        return Read(visual, routing, embeds, seen)
 
     def _decode(
         self,
@@ -107,49 +116,43 @@ class AnsweringMixin(Base):
             logits = head(hidden)
         return loss, logits
 
-    @torch.no_grad()
-    def generate(
+    def _encode_decode(
         self,
-        pixel_values: Tensor | None = None,
-        patch_features: Tensor | None = None,
-        frame_times: Tensor | None = None,
-        frame_mask: Tensor | None = None,
-        qformer_input_ids: Tensor | None = None,
-        qformer_attention_mask: Tensor | None = None,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        **generate_kwargs: Any,
-    ) -> Tensor:
+        embeds: Tensor,
+        seen: Tensor,
+        labels: Tensor | None,
+        num_items: Tensor | int | None,
+        all_logits: bool | None,
+        **kwargs: Any,
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Answers with an encoder-decoder LLM; its logits stand at the answer anyway."""
+        out = self.language_model(
+            inputs_embeds=embeds, attention_mask=seen, labels=labels, **kwargs
+        )
+        if labels is None:
+            return None, out.logits
+        answer = labels != -100
+        return answer_loss(out.logits[answer], labels[answer], num_items), out.logits
+
+    @torch.no_grad()
+    def generate(self, **inputs: Any) -> Tensor:
         """Writes answers: greedy, beam or sampling, as transformers' `generate` is told.
 
         Args:
-            pixel_values: float[B, T, 3, H, W]; or
-            patch_features: float[B, T, P, Cv].
-            frame_times: float[B, T] in seconds.
-            frame_mask: bool[B, T].
-            qformer_input_ids: int[B, L].
-            qformer_attention_mask: [B, L].
-            input_ids: int[B, S]: K image tokens and prompt; pad decoder-only prompts on the left.
-            attention_mask: [B, S].
-            **generate_kwargs: max_new_tokens, num_beams, do_sample, ...
+            **inputs: Clips and prompts by the names in :class:`ModelInputs`; anything else is for
+                transformers' `generate`: max_new_tokens, num_beams, do_sample, ...
 
         Returns:
             int[B, S + new]: as InstructBLIP's own `generate`, the prompt's ids come first with a
             decoder-only LLM (new tokens are ``ids[:, S:]``); with an encoder-decoder LLM the
             decoder's ids alone.
+
+        Raises:
+            SettingsError: No vision input, no prompt, or the wrong number of visual places.
         """
-        if input_ids is None:
-            raise SettingsError("input_ids not given; pass visual places and prompt as token ids")
-        visual, _ = self._visual(
-            pixel_values,
-            patch_features,
-            frame_times=frame_times,
-            frame_mask=frame_mask,
-            qformer_input_ids=qformer_input_ids,
-            qformer_attention_mask=qformer_attention_mask,
-        )
-        embeds, seen = self._llm_inputs(visual, input_ids, attention_mask, frame_mask)
-        inputs = {"inputs_embeds": embeds, "attention_mask": seen}
+        asked, how = ModelInputs.split(inputs)
+        read = self._read(asked)
+        given = {"inputs_embeds": read.embeds, "attention_mask": read.seen}
         if self.config.use_decoder_only_language_model:
-            inputs["input_ids"] = input_ids
-        return cast(Tensor, self.language_model.generate(**inputs, **generate_kwargs))
+            given["input_ids"] = asked.prompt
+        return cast(Tensor, self.language_model.generate(**given, **how))

@@ -17,6 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from mtrans.core.errors import SettingsError
 from mtrans.models.answering import Base, positions
+from mtrans.models.inputs import ModelInputs
 
 
 class ScoringMixin(Base):
@@ -24,30 +25,15 @@ class ScoringMixin(Base):
 
     @torch.no_grad()
     def score_choices(
-        self,
-        choices: Sequence[Sequence[Sequence[int] | Tensor]],
-        pixel_values: Tensor | None = None,
-        patch_features: Tensor | None = None,
-        frame_times: Tensor | None = None,
-        frame_mask: Tensor | None = None,
-        qformer_input_ids: Tensor | None = None,
-        qformer_attention_mask: Tensor | None = None,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
+        self, choices: Sequence[Sequence[Sequence[int] | Tensor]], **inputs: Any
     ) -> list[Tensor]:
         """Scores the candidate answers of each prompt.
 
         Args:
             choices: For each clip its candidates as token ids, end-of-sequence included where it
                 shall count.
-            pixel_values: float[B, T, 3, H, W]; or
-            patch_features: float[B, T, P, Cv].
-            frame_times: float[B, T] in seconds.
-            frame_mask: bool[B, T].
-            qformer_input_ids: int[B, L].
-            qformer_attention_mask: [B, L].
-            input_ids: int[B, S]: K image tokens and prompt, without answer; padded on either side.
-            attention_mask: [B, S].
+            **inputs: Clips and prompts by the names in :class:`ModelInputs`; prompts without
+                answer, padded on either side.
 
         Returns:
             For each clip float[n choices]: the summed log-likelihood of each candidate's tokens.
@@ -55,8 +41,8 @@ class ScoringMixin(Base):
         Raises:
             SettingsError: A prompt without candidates, or an empty candidate.
         """
-        if input_ids is None:
-            raise SettingsError("input_ids not given; pass visual places and prompt as token ids")
+        asked = ModelInputs(**inputs)
+        input_ids = asked.prompt
         if len(choices) != len(input_ids) or not all(choices):
             raise SettingsError(
                 f"{len(input_ids)} prompts and candidates for {[len(c) for c in choices]};"
@@ -73,18 +59,10 @@ class ScoringMixin(Base):
             torch.tensor(counts, device=device)
         )
         answers = pad_sequence(flat, batch_first=True, padding_value=-100)
-        visual, _ = self._visual(
-            pixel_values,
-            patch_features,
-            frame_times=frame_times,
-            frame_mask=frame_mask,
-            qformer_input_ids=qformer_input_ids,
-            qformer_attention_mask=qformer_attention_mask,
-        )
-        embeds, seen = self._llm_inputs(visual, input_ids, attention_mask, frame_mask)
+        read = self._read(asked)
         decoder_only = self.config.use_decoder_only_language_model
         score = self._score_decoder_only if decoder_only else self._score_encoder_decoder
-        return list(score(embeds, seen, answers, row).split(counts))
+        return list(score(read.embeds, read.seen, answers, row).split(counts))
 
     def _score_decoder_only(
         self, embeds: Tensor, seen: Tensor, answers: Tensor, row: Tensor

@@ -26,7 +26,8 @@ from transformers.utils import ModelOutput
 
 from mtrans.core.errors import SettingsError
 from mtrans.core.settings import ModelSettings, settings_from_dict
-from mtrans.models.answering import AnsweringMixin, answer_loss
+from mtrans.models.answering import AnsweringMixin
+from mtrans.models.inputs import ModelInputs
 from mtrans.models.pooling import AttentionPool
 from mtrans.models.routing import Router
 from mtrans.models.scoring import ScoringMixin
@@ -156,45 +157,34 @@ class VideoLMM(AnsweringMixin, ScoringMixin):
         ]
         return rearrange(torch.cat(parts), "(b t) p c -> b t p c", t=pixel_values.shape[1])
 
-    def encode_video(
-        self,
-        patch_features: Tensor,
-        frame_times: Tensor | None = None,
-        frame_mask: Tensor | None = None,
-        qformer_input_ids: Tensor | None = None,
-        qformer_attention_mask: Tensor | None = None,
-    ) -> tuple[Tensor, list[LayerRouting]]:
-        """From patch features to what the LLM sees.
+    def encode_video(self, inputs: ModelInputs) -> tuple[Tensor, list[LayerRouting]]:
+        """From frames to what the LLM sees.
 
         Args:
-            patch_features: float[B, T, P, Cv].
-            frame_times: float[B, T] in seconds; None counts frames.
-            frame_mask: bool[B, T], False where a frame is padding; None has none.
-            qformer_input_ids: int[B, L]; unused without early fusion and by BLIP-2.
-            qformer_attention_mask: [B, L]; None has no padding.
+            inputs: Clips; prompts are not looked at.
 
         Returns:
             Visual tokens float[B, K, D], and the routing probabilities of each layer.
+
+        Raises:
+            SettingsError: Neither pixels nor features.
         """
-        batch, frames = patch_features.shape[:2]
-        if not self.settings.vision:
-            patch_features = torch.zeros_like(patch_features)
-        if frame_times is None:
-            frame_times = repeat(
-                torch.arange(frames, device=patch_features.device).float(), "t -> b t", b=batch
-            )
-        if frame_mask is None:
-            frame_mask = torch.ones(batch, frames, dtype=torch.bool, device=patch_features.device)
-        if not self.reads_qformer_text:
-            qformer_input_ids = qformer_attention_mask = None
+        patches = self._patches(inputs)
+        batch, frames = patches.shape[:2]
+        times, mask = inputs.frame_times, inputs.frame_mask
+        if times is None:
+            times = repeat(torch.arange(frames, device=patches.device).float(), "t -> b t", b=batch)
+        if mask is None:
+            mask = torch.ones(batch, frames, dtype=torch.bool, device=patches.device)
+        reads = self.reads_qformer_text
         pooled, routing = self.st_qformer(
             self.qformer,
             self.query_tokens,
-            patch_features,
-            times=frame_times,
-            frame_mask=frame_mask.bool(),
-            input_ids=qformer_input_ids,
-            attention_mask=qformer_attention_mask,
+            patches,
+            times=times,
+            frame_mask=mask.bool(),
+            input_ids=inputs.qformer_input_ids if reads else None,
+            attention_mask=inputs.qformer_attention_mask if reads else None,
         )
         return self.language_projection(pooled.to(self._projection_dtype)), routing
 
@@ -203,53 +193,35 @@ class VideoLMM(AnsweringMixin, ScoringMixin):
         dtype = self.language_projection.weight.dtype
         return dtype if dtype.is_floating_point else torch.get_default_dtype()
 
-    def _visual(
-        self, pixel_values: Tensor | None, patch_features: Tensor | None, **clip: Any
-    ) -> tuple[Tensor, list[LayerRouting]]:
-        if patch_features is None:
-            if pixel_values is None:
-                raise SettingsError(
-                    "neither pixel_values nor patch_features given; pass one of them"
-                )
-            if self.settings.vision:
-                patch_features = self.encode_frames(pixel_values)
-            else:  # the text-only control never looks, so the ViT need not run
-                grid = self.vision_model.embeddings
-                shape = (*pixel_values.shape[:2], grid.num_positions, grid.embed_dim)
-                patch_features = pixel_values.new_zeros(shape)
-        return self.encode_video(patch_features, **clip)
+    def _patches(self, inputs: ModelInputs) -> Tensor:
+        """Returns float[B, T, P, Cv]; zeros for the text-only control."""
+        pixels, features = inputs.pixel_values, inputs.patch_features
+        if features is not None:
+            return features if self.settings.vision else torch.zeros_like(features)
+        if pixels is None:
+            raise SettingsError("neither pixel_values nor patch_features given; pass one of them")
+        if self.settings.vision:
+            return self.encode_frames(pixels)
+        grid = self.vision_model.embeddings  # the control never looks, so the ViT need not run
+        return pixels.new_zeros((*pixels.shape[:2], grid.num_positions, grid.embed_dim))
 
     def forward(
         self,
-        pixel_values: Tensor | None = None,
-        patch_features: Tensor | None = None,
-        frame_times: Tensor | None = None,
-        frame_mask: Tensor | None = None,
-        qformer_input_ids: Tensor | None = None,
-        qformer_attention_mask: Tensor | None = None,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
+        *,
         labels: Tensor | None = None,
         num_items_in_batch: Tensor | int | None = None,
         all_logits: bool | None = None,
-        **kwargs: Any,
+        **inputs: Any,
     ) -> VideoLMMOutput:
         """Answers a batch of prompts about clips.
 
         Args:
-            pixel_values: float[B, T, 3, H, W]; or
-            patch_features: float[B, T, P, Cv] as `encode_frames` gives them.
-            frame_times: float[B, T] in seconds.
-            frame_mask: bool[B, T].
-            qformer_input_ids: int[B, L].
-            qformer_attention_mask: [B, L].
-            input_ids: int[B, S]: K image tokens, prompt, and (decoder-only LLMs) answer.
-            attention_mask: [B, S].
             labels: int[B, S] with -100 outside the answer; with an encoder-decoder LLM int[B, A].
             num_items_in_batch: Answer tokens in the whole optimizer step, as transformers' Trainer
                 gives it: the loss is the sum over it. None takes those of this batch.
             all_logits: Compute logits at all positions; None does so where there are no labels.
-            **kwargs: For the language model.
+            **inputs: Clips and prompts by the names in :class:`ModelInputs`; anything else is for
+                the language model.
 
         Returns:
             Loss, logits, visual tokens, routing.
@@ -257,30 +229,11 @@ class VideoLMM(AnsweringMixin, ScoringMixin):
         Raises:
             SettingsError: No vision input, no prompt, or the wrong number of visual places.
         """
-        if input_ids is None:
-            raise SettingsError("input_ids not given; pass visual places and prompt as token ids")
-        visual, routing = self._visual(
-            pixel_values,
-            patch_features,
-            frame_times=frame_times,
-            frame_mask=frame_mask,
-            qformer_input_ids=qformer_input_ids,
-            qformer_attention_mask=qformer_attention_mask,
-        )
-        embeds, seen = self._llm_inputs(visual, input_ids, attention_mask, frame_mask)
-        if self.config.use_decoder_only_language_model:
-            loss, logits = self._decode(
-                embeds, seen, labels, num_items_in_batch, all_logits, **kwargs
-            )
-        else:
-            out = self.language_model(
-                inputs_embeds=embeds, attention_mask=seen, labels=labels, **kwargs
-            )
-            logits, loss = out.logits, out.loss
-            if labels is not None and num_items_in_batch is not None:
-                loss = answer_loss(
-                    logits[labels != -100], labels[labels != -100], num_items_in_batch
-                )
+        asked, rest = ModelInputs.split(inputs)
+        visual, routing, embeds, seen = self._read(asked)
+        decoder_only = self.config.use_decoder_only_language_model
+        answer = self._decode if decoder_only else self._encode_decode
+        loss, logits = answer(embeds, seen, labels, num_items_in_batch, all_logits, **rest)
         return VideoLMMOutput(loss=loss, logits=logits, visual_tokens=visual, routing=routing)
 
 
