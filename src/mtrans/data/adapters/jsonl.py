@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 from mtrans.core.records import Sample
-from mtrans.data.adapters.shared.base import Adapter, Option, Prepared, Request, Scheme
+from mtrans.data.adapters.shared.base import Adapter, Prepared, Request
 from mtrans.data.adapters.shared.files import VideoFolder, Wanted
+from mtrans.data.adapters.shared.own import OWN_OPTIONS, OWN_SCHEMES, split_own
 from mtrans.data.manifest import read_manifest
 
 
@@ -18,8 +20,8 @@ class Jsonl(Adapter):
     title = "own JSONL"
     about = (
         "One sample a line, as docs/data-format.md describes, or messages + videos as common"
-        " fine-tuning tools read them. `split` says where a sample belongs; without it the option"
-        " `split` does, or the file's name."
+        " fine-tuning tools read them. A line that names no split belongs to that of its file's"
+        " name, if it is called train, val, dev, valid, validation, test or foldN."
     )
     source = "docs/data-format.md"
     citation = "none: your own data"
@@ -28,8 +30,8 @@ class Jsonl(Adapter):
     size = "any"
     kinds = ("choice", "open", "caption")
     metrics = ("accuracy", "macro_f1", "exact_match", "rouge_l", "meteor")
-    schemes = {"given": Scheme("the split that each line names, else its file's name")}
-    options = {"split": Option("the split of lines that name none, in place of the file's name")}
+    schemes = OWN_SCHEMES
+    options = OWN_OPTIONS
     files = (Wanted("*.jsonl", others=("*.json",), about="samples"),)
     videos = "the path in each line, from the file's folder or, with --videos, by its file name"
 
@@ -48,13 +50,22 @@ class Jsonl(Adapter):
                 video = sample.video
                 if video is not None and videos is not None and not Path(video).exists():
                     video = folder.place(Path(video).name)
-                split = sample.split or request.options["split"] or path.stem
+                split = sample.split or _split_of(path)
                 samples.append(replace(sample, video=video, split=split))
         seen: dict[str, Sample] = {}
         for sample in samples:
             if seen.setdefault(sample.id, sample) is not sample:
                 self.fail(f"the id '{sample.id}' is used in two files")
-        return Prepared(samples, paths)
+        return Prepared(split_own(samples, request), paths)
+
+
+def _split_of(path: Path) -> str | None:
+    """Returns the split that a file's name says, if it does."""
+    known = {"train": "train", "test": "test", **dict.fromkeys(("val", "dev", "valid"), "val")}
+    name = path.stem.lower()
+    return known.get(name.replace("validation", "val")) or (
+        name if re.fullmatch(r"fold\d+", name) else None
+    )
 
 
 ADAPTER = Jsonl()
