@@ -65,12 +65,13 @@ class _Drawer:
         for row, asked in enumerate(questions):
             for question in asked:
                 self._places.setdefault(question.type, []).append((row, question))
-        self._loss = dict.fromkeys(self._places, 1.0)
+        self.loss = dict.fromkeys(self._places, 1.0)
+        """Recent loss of each type."""
 
     def draw(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, list[Any]]:
         """Returns the stills' rows, int64[n], and the n questions."""
         types = list(self._places)
-        weights = np.array([self._loss[t] + self.FLOOR for t in types])
+        weights = np.array([self.loss[t] + self.FLOOR for t in types])
         drawn = [self._places[t] for t in rng.choice(types, size=n, p=weights / weights.sum())]
         picked = [places[int(rng.integers(len(places)))] for places in drawn]
         return np.array([row for row, _ in picked]), [question for _, question in picked]
@@ -79,7 +80,7 @@ class _Drawer:
         """Takes note of the losses of a step."""
         for kind in set(types):
             mine = float(np.mean([v for t, v in zip(types, losses, strict=True) if t == kind]))
-            self._loss[kind] += 0.05 * (mine - self._loss[kind])
+            self.loss[kind] += 0.05 * (mine - self.loss[kind])
 
 
 @torch.no_grad()
@@ -132,6 +133,7 @@ def train_bridge(
     n_captions = int(recipe.bridge_batch * CAPTION_SHARE)
 
     def loss_of_step(step: int) -> tuple[Tensor, dict[str, float]]:
+        rng = np.random.default_rng([recipe.seed, 5, step])
         rows = rng.integers(len(seen.captions), size=n_captions)
         captions = [_Caption(ask, seen.captions[i]) for i in rows]
         caption = _loss(model, pieces, seen.features[rows], captions).mean()
@@ -146,6 +148,7 @@ def train_bridge(
         model.parameters(), loss_of_step, steps=recipe.bridge_steps,
         learning_rate=recipe.bridge_rate, log=log, stage="bridge",
         check=lambda: accuracy(model, pieces, held), check_every=500,
+        checkpoint=log.with_name("bridge.ckpt"), memory=drawer.loss,
     )  # fmt: skip
     return accuracy(model, pieces, held)
 

@@ -1,6 +1,7 @@
 """The recipe of `tiny` as one command: ``python -m mtrans.models.tiny.pretrain``.
 
-Three stages, each saved when done and skipped when found, so that an interrupted run goes on:
+Three stages, each saved when done and skipped when found, so that an interrupted run goes on
+(`bridge`, the longest, from within too):
 
     language   the LLM, on text alone                      (about 15 minutes on one core)
     vision     the ViT, on stills with dense attributes    (about 10 minutes on one core)

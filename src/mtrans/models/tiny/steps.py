@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -25,6 +26,8 @@ def optimise(
     every: int = 100,
     check: Callable[[], dict[str, float]] | None = None,
     check_every: int = 1000,
+    checkpoint: Path | None = None,
+    memory: dict[str, float] | None = None,
 ) -> None:
     """Minimises a loss.
 
@@ -39,7 +42,10 @@ def optimise(
         bf16: Compute in bf16 autocast.
         every: Steps between log lines.
         check: Measured every `check_every` steps and at the end.
-        check_every: Steps between checks.
+        check_every: Steps between checks, and between checkpoints.
+        checkpoint: File from which an interrupted stage goes on; gone when the stage is done.
+            Exact where `loss_of_step` depends on its step, the parameters and `memory` alone.
+        memory: What `loss_of_step` keeps from step to step; saved with the checkpoint.
     """
     trained = [p for p in parameters if p.requires_grad]
     groups = [
@@ -49,7 +55,11 @@ def optimise(
     optimizer = torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98))
     start = time.time()
     sums: dict[str, float] = {}
-    for step in range(1, steps + 1):
+    memory = {} if memory is None else memory
+    first = 1
+    if checkpoint is not None and checkpoint.is_file():
+        first = 1 + _load(checkpoint, trained, optimizer, memory)
+    for step in range(first, steps + 1):
         rate = learning_rate * min(1.0, step / 200) * 0.5 * (1 + math.cos(math.pi * step / steps))
         for group in optimizer.param_groups:
             group["lr"] = max(rate, learning_rate * 0.01)
@@ -70,3 +80,40 @@ def optimise(
             with log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
             print(json.dumps(line), flush=True)
+            if checkpoint is not None and step % check_every == 0:
+                _save(checkpoint, step, trained, optimizer, memory)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+
+
+def _save(
+    path: Path,
+    step: int,
+    trained: list[nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    memory: dict[str, float],
+) -> None:
+    state = {
+        "step": step,
+        "parameters": [p.detach() for p in trained],
+        "optimizer": optimizer.state_dict(),
+        "memory": dict(memory),
+    }
+    torch.save(state, path.with_suffix(".part"))
+    os.replace(path.with_suffix(".part"), path)
+
+
+def _load(
+    path: Path,
+    trained: list[nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    memory: dict[str, float],
+) -> int:
+    """Puts a checkpoint back in place and returns its step."""
+    state = torch.load(path, weights_only=True)
+    with torch.no_grad():
+        for parameter, saved in zip(trained, state["parameters"], strict=True):
+            parameter.copy_(saved)
+    optimizer.load_state_dict(state["optimizer"])
+    memory.update(state["memory"])
+    return int(state["step"])

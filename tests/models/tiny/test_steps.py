@@ -1,0 +1,47 @@
+"""An interrupted stage that keeps checkpoints ends where an uninterrupted one does."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from mtrans.models.tiny.steps import optimise
+
+
+class Stop(Exception):
+    """The run was killed."""
+
+
+def train(folder, stop_at: int | None = None) -> tuple[torch.Tensor, dict[str, float]]:
+    torch.manual_seed(0)
+    layer, memory = nn.Linear(3, 2), {"kept": 0.0}
+
+    def loss_of_step(step: int):
+        if step == stop_at:
+            raise Stop
+        x = torch.randn(4, 3, generator=torch.Generator().manual_seed(step))
+        loss = (layer(x) * (1 + memory["kept"])).square().mean()
+        memory["kept"] += 0.1 * float(loss.detach())
+        return loss, {}
+
+    optimise(
+        layer.parameters(), loss_of_step, steps=12, learning_rate=0.1, log=folder / "log.jsonl",
+        stage="test", bf16=False, every=2, check_every=4,
+        checkpoint=folder / "test.ckpt", memory=memory,
+    )  # fmt: skip
+    return layer.weight.detach(), memory
+
+
+def test_interrupted_stage_goes_on_exactly(tmp_path):
+    whole, kept = train(tmp_path)
+    assert not (tmp_path / "test.ckpt").exists()
+    with pytest.raises(Stop):
+        train(tmp_path, stop_at=10)
+    assert (tmp_path / "test.ckpt").is_file()
+    lines = len((tmp_path / "log.jsonl").read_text().splitlines())
+    again, memory = train(tmp_path)
+    assert torch.equal(whole, again)
+    assert memory == kept
+    # steps 9 to 12 only: two more lines
+    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == lines + 2
