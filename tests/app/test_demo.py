@@ -35,7 +35,7 @@ def test_demo(plan: DemoPlan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     rows = run_demo(plan, tmp_path)
     shown = capsys.readouterr()
     assert "Synthetic" in shown.err
-    assert [r.name for r in rows] == ["mtrans", "text"]
+    assert [r.contender for r in rows] == ["mtrans", "text"]
     assert rows[0].against is None
     assert rows[1].against is not None
     found = read_predictions(tmp_path / "runs" / "text" / "predictions.jsonl")
@@ -65,7 +65,7 @@ def test_contenders_have_the_same_budget() -> None:
     plan = DemoPlan.make(full=True, seed=3, train_clips=50)
     assert plan.contenders == ("mtrans", "text", "concat", "single", "mean")
     assert plan.train_clips == 50
-    settings = [plan.settings(name, Path("cache")) for name in plan.contenders]
+    settings = [plan.job(name, Path("out")).settings(Path("out")) for name in plan.contenders]
     assert len({s.train for s in settings}) == 1
     assert settings[0].train.seed == 3
     assert len({s.model for s in settings}) == 4  # `single` differs in its frames

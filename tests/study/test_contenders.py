@@ -1,84 +1,68 @@
-"""A small study runs, is found again, and its table says what its predictions say."""
+"""The command of the long studies: its options, and where its runs have always been."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mtrans.measure.predictions import read_predictions
-from mtrans.study.contenders import Job, Plan, choose_rate, run, table
-from mtrans.train.run_folder import RunFolder
-
-PLAN = Plan(
-    worlds=("talk",),
-    contenders=("mtrans", "text"),
-    train=5,
-    val=3,
-    test=4,
-    seeds=(0, 1),
-    rates=(1e-3, 4e-3),
-    steps=2,
-    batch=4,
-    precision="fp32",
-    overrides=("lora.rank=2",),
-)
+from mtrans.core.errors import SettingsError
+from mtrans.core.settings import BASELINES, PRESETS
+from mtrans.study.contenders import main, parse
 
 
-@pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    folder: Path = tmp_path_factory.mktemp("study")
-    return folder, run(PLAN, folder)
+def test_defaults_are_all_contenders_on_two_worlds():
+    plan, out, workers = parse([])
+    assert (out, workers) == (Path("runs/contenders"), 1)
+    assert [(d.name, d.train, d.val, d.test, d.seed) for d in plan.data] == [
+        ("physics", 600, 100, 400, 0),
+        ("talk", 600, 100, 400, 0),
+    ]
+    assert list(plan.contenders) == [*PRESETS, *BASELINES]
+    assert (plan.frames, plan.steps, plan.batch, plan.seeds) == (4, 800, 32, (0, 1, 2))
+    job = plan.job(plan.variants()[0], plan.variants()[0].candidates[0], 2, out)
+    assert job.name == "physics/mtrans/rate-0.004-seed-2"
+    assert job.train == out / "data" / "physics" / "train.jsonl"
+    settings = job.settings(out)
+    assert settings.cache_dir == str(out.resolve() / "cache")
+    assert settings.train.evaluate_every == 160
 
 
-def test_all_runs_are_there_and_only_those(study):
-    folder, rows = study
-    made = {str(p.parent.relative_to(folder)) for p in folder.rglob("run.json")}
-    searched = {Job("talk", c, 0, r).name for c in PLAN.contenders for r in PLAN.rates}
-    chosen = {row.contender: row.rate for row in rows["talk"]}
-    assert made == searched | {Job("talk", c, 1, chosen[c]).name for c in PLAN.contenders}
-
-
-def test_the_rate_is_the_best_on_validation(study):
-    folder, _ = study
-    rate = choose_rate(PLAN, folder, "talk", "mtrans")
-    best = {
-        r: RunFolder(folder / Job("talk", "mtrans", 0, r).name).info()["best"] for r in PLAN.rates
+def test_own_rates_and_overrides_for_everybody():
+    words = "--worlds talk --contenders mtrans paper single --rates 2e-3 4e-3 --steps 4"
+    words += " --rates-of paper=1e-4,4e-4,1e-3 --set lora.rank=2 --set frames.count=7"
+    plan, out, _ = parse(words.split())
+    rates = {v.contender: [c["train.learning_rate"] for c in v.candidates] for v in plan.variants()}
+    assert rates == {
+        "mtrans": [2e-3, 4e-3],
+        "paper": [1e-4, 4e-4, 1e-3],
+        "single": [2e-3, 4e-3],
     }
-    assert best[rate]["accuracy"] == max(b["accuracy"] for b in best.values())
+    for variant in plan.variants():
+        settings = plan.job(variant, variant.candidates[0], 0, out).settings(out)
+        assert (settings.lora.rank, settings.frames.count) == (2, 7)
 
 
-def test_scores_are_those_of_the_predictions(study):
-    folder, rows = study
-    for row in rows["talk"]:
-        found = [
-            p
-            for seed in PLAN.seeds
-            for p in read_predictions(
-                folder / Job("talk", row.contender, seed, row.rate).name / "predictions.jsonl"
-            )
-        ]
-        right = sum(p.choice == p.label for p in found) / len(found)
-        assert row.scores["all"].value == pytest.approx(right)
-        assert row.scores["all"].clusters == PLAN.test
-        assert f"{100 * right:.1f}" in table(PLAN, rows)
-    first, second = rows["talk"]
-    assert first.difference is None
-    gap = second.scores["all"].value - first.scores["all"].value
-    assert second.difference["difference"] == pytest.approx(gap)
+def test_wrong_names_and_rates_are_named(capsys):
+    for words, wanted in (
+        ("--contenders papre", "unknown contender 'papre'; did you mean 'paper'"),
+        ("--contenders mtrans --rates-of paper=1", "unknown contender 'paper'"),
+        ("--rates-of paper", "wanted a contender and its rates"),
+    ):
+        with pytest.raises(SettingsError, match=wanted):
+            parse(words.split())
+    with pytest.raises(SystemExit, match="error: unknown contender 'x'"):
+        main(["--contenders", "x"])
 
 
-def test_what_is_done_is_found_again(study):
-    folder, rows = study
-    before = {p: p.stat().st_mtime_ns for p in folder.rglob("adapter/*")}
-    assert run(PLAN, folder) == rows
-    assert {p: p.stat().st_mtime_ns for p in folder.rglob("adapter/*")} == before
-
-
-def test_another_plan_in_the_same_folder_is_refused(study):
-    from mtrans.core.errors import CheckpointError
-
-    folder, _ = study
-    with pytest.raises(CheckpointError, match=r"train\.max_steps"):
-        run(replace(PLAN, steps=3), folder)
+def test_it_runs_and_prints_its_table(small, tmp_path, capsys):
+    words = "--worlds talk --contenders mtrans --train 3 --val 2 --test 3 --seeds 0 --steps 1"
+    words += f" --batch 4 --set prompt.template=tiny --set backbone={small / 'backbone'}"
+    main([*words.split(), "--out", str(tmp_path)])
+    shown = capsys.readouterr().out
+    assert "### talk" in shown
+    assert (tmp_path / "table.md").read_text() in shown
+    run = tmp_path / "talk" / "mtrans" / "rate-0.004-seed-0"
+    assert (run / "predictions.jsonl").is_file()
+    assert (tmp_path / "data" / "talk" / "test.jsonl").is_file()
+    assert any((tmp_path / "cache").iterdir())

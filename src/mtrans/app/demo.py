@@ -18,19 +18,20 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Group
 
 from mtrans.app import output
-from mtrans.core.records import Prediction, Sample, Score
-from mtrans.core.settings import RunSettings, load_settings
-from mtrans.study.contenders import MOTION
-
-if TYPE_CHECKING:
-    from mtrans.measure.compare import Comparison
+from mtrans.core.records import Sample, Score
+from mtrans.measure.compare import Comparison
+from mtrans.study.grid import Watch, failures, run_jobs
+from mtrans.study.jobs import Job
+from mtrans.study.plan import MOTION
+from mtrans.study.results import Row, measure_row
+from mtrans.train.run_folder import RunFolder
 
 METHOD = "mtrans"
 
@@ -89,46 +90,18 @@ class DemoPlan:
             more["contenders"] = (*cls.contenders, "single", "mean")
         return cls(seed=seed, **more)
 
-    def settings(self, contender: str, cache: Path) -> RunSettings:
-        """Returns the settings of a contender."""
-        from mtrans.core.runtime import has_fast_bf16, pick_device
-
-        fast = has_fast_bf16(pick_device(self.values.get("device", "auto")))
-        return load_settings(
+    def job(self, contender: str, out: Path) -> Job:
+        """Returns the run of a contender."""
+        train, val, test = (out / "data" / f"{split}.jsonl" for split in ("train", "val", "test"))
+        return Job(
+            name=f"runs/{contender}",
+            train=train,
+            val=val,
+            test=test,
+            seed=self.seed,
             baseline=None if contender == METHOD else contender,
-            values={
-                "backbone": self.backbone,
-                "cache_dir": str(cache),
-                "train.seed": self.seed,
-                "train.precision": "bf16" if fast else "fp32",
-                **self.values,
-            },
+            values={"backbone": self.backbone, **self.values},
         )
-
-
-@dataclass(frozen=True)
-class Row:
-    """A contender's results.
-
-    Attributes:
-        name: The contender.
-        overall: Accuracy over all questions.
-        motion: Accuracy over the questions about motion; None where there are none.
-        against: Overall difference to the method, paired; None for the method itself.
-        against_motion: The same on the questions about motion.
-        visual_tokens: Visual tokens that the LLM reads a clip.
-        trained: Trained parameters.
-        seconds: Seconds of training.
-    """
-
-    name: str
-    overall: Score
-    motion: Score | None
-    against: Comparison | None
-    against_motion: Comparison | None
-    visual_tokens: int
-    trained: int
-    seconds: float
 
 
 def run_demo(plan: DemoPlan, out: Path) -> list[Row]:
@@ -144,28 +117,25 @@ def run_demo(plan: DemoPlan, out: Path) -> list[Row]:
     Raises:
         CheckpointError: The backbone has no weights, or `out` holds runs of another plan.
     """
-    from mtrans.data.manifest import read_manifest
     from mtrans.models.loading import load_backbone
     from mtrans.report.build import build
 
-    started = time.monotonic()
-    clock = _Clock(started)
+    clock = _Clock(len(plan.contenders))
     load_backbone(plan.backbone)  # without weights nothing else is worth its time
     output.say(output.SYNTHETIC)
     _draw(plan, out, clock)
-    splits = {s: read_manifest(out / "data" / f"{s}.jsonl") for s in ("train", "val", "test")}
-    for i, name in enumerate(plan.contenders, 1):
-        clock(f"{i}/{len(plan.contenders)} {name}: {ABOUT[name]}")
-        _one(plan, name, out, splits)
-    clock("measuring")
+    jobs = [plan.job(name, out) for name in plan.contenders]
+    if failed := failures(run_jobs(jobs, out, watch=clock, live=True), out):
+        raise failed
+    clock.tell("measuring")
     rows = results(plan, out)
     (out / "table.md").write_text(markdown(plan, rows), encoding="utf-8")
-    runs = [out / "runs" / name for name in plan.contenders]
+    runs = [out / job.name for job in jobs]
     page = build(runs[0], out / "report.html", compare=runs[1:])
     output.console().print(_shown(plan, rows))
-    _ask(plan, out, splits["test"])
+    _ask(plan, out, jobs[0].split("test"))
     print(f"table:  {out / 'table.md'}\nreport: {page}")
-    clock("done")
+    clock.tell("done")
     return rows
 
 
@@ -179,39 +149,18 @@ def results(plan: DemoPlan, out: Path) -> list[Row]:
     Returns:
         A row a contender, in the plan's order.
     """
-    from mtrans.measure.apply import measure
-    from mtrans.measure.compare import compare
-    from mtrans.measure.predictions import read_predictions
-    from mtrans.train.run_folder import RunFolder
-
-    def moving(all_: Sequence[Prediction]) -> list[Prediction]:
-        return [p for p in all_ if p.type in plan.motion_types]
-
-    rows: list[Row] = []
-    reference: list[Prediction] = []
-    for name in plan.contenders:
-        run = RunFolder(out / "runs" / name)
-        found = read_predictions(run.predictions())
-        reference = reference or found
-        pairs = [(reference, found), (moving(reference), moving(found))]
-        against = [
-            compare(a, b, metrics=["accuracy"])[0] if b and name != METHOD else None
-            for a, b in pairs
-        ]
-        cost = run.info()["cost"]
-        rows.append(
-            Row(
-                name=name,
-                overall=measure(found, ["accuracy"])[0],
-                motion=next(iter(measure(moving(found), ["accuracy"])), None),
-                against=against[0],
-                against_motion=against[1],
-                visual_tokens=cost["visual_tokens"],
-                trained=cost["trained_parameters"],
-                seconds=cost["train_seconds"],
-            )
+    runs = {
+        name: {plan.seed: RunFolder(out / plan.job(name, out).name)} for name in plan.contenders
+    }
+    method = runs[plan.contenders[0]]
+    return [
+        replace(
+            measure_row(mine, plan.motion_types, None if mine is method else method),
+            data=plan.world,
+            contender=name,
         )
-    return rows
+        for name, mine in runs.items()
+    ]
 
 
 HEADERS = (
@@ -239,41 +188,37 @@ def markdown(plan: DemoPlan, rows: Sequence[Row]) -> str:
         "|---" + "|---:" * (len(HEADERS) - 1) + "|",
         *("| " + " | ".join(cells) + " |" for cells in _cells(rows)),
         "",
-        *(f"- `{row.name}`: {ABOUT[row.name]}" for row in rows),
+        *(f"- `{row.contender}`: {ABOUT[row.contender]}" for row in rows),
     ]
     return "\n".join(lines) + "\n"
 
 
-class _Clock:
+class _Clock(Watch):
     """Says what is being done, and when."""
 
-    def __init__(self, started: float):
-        self.started = started
+    def __init__(self, total: int) -> None:
+        super().__init__(total, say=self.tell)
+        self.began = time.monotonic()
 
-    def __call__(self, words: str) -> None:
-        output.say(f"[{time.monotonic() - self.started:4.0f} s] {words}")
+    def tell(self, words: str) -> None:
+        """Prints a line with the seconds since the start."""
+        output.say(f"[{time.monotonic() - self.began:4.0f} s] {words}")
+
+    def started(self, job: Job) -> None:
+        """Names a contender before its own progress is shown."""
+        name = Path(job.name).name
+        self.tell(f"{self.over + 1}/{self.total} {name}: {ABOUT[name]}")
 
 
 def _draw(plan: DemoPlan, out: Path, clock: _Clock) -> None:
     from mtrans.video.worlds.make import make_world
 
     counts = {"train": plan.train_clips, "val": plan.val_clips, "test": plan.test_clips}
-    clock(f"clips of the world '{plan.world}': {', '.join(f'{n} {s}' for s, n in counts.items())}")
+    clock.tell(
+        f"clips of the world '{plan.world}': {', '.join(f'{n} {s}' for s, n in counts.items())}"
+    )
     with output.progress("drawing clips") as step:
         make_world(plan.world, out / "data", counts, plan.seed, workers=plan.workers, progress=step)
-
-
-def _one(plan: DemoPlan, name: str, out: Path, splits: Mapping[str, list[Sample]]) -> None:
-    """Adapts and evaluates a contender."""
-    from mtrans.infer.evaluate import evaluate
-    from mtrans.measure.score import score_predictions
-    from mtrans.train.adapt import adapt
-
-    settings = plan.settings(name, (out / "cache").resolve())
-    run = adapt(settings, splits["train"], splits["val"], out / "runs" / name)
-    done = evaluate(run.path, splits["test"])
-    if done.answered or not run.scores.exists():
-        score_predictions(done.predictions)
 
 
 def _ask(plan: DemoPlan, out: Path, test: Sequence[Sample]) -> None:
@@ -316,14 +261,14 @@ def _about(plan: DemoPlan, rows: Sequence[Row]) -> str:
 def _cells(rows: Sequence[Row]) -> list[list[str]]:
     return [
         [
-            row.name,
+            row.contender,
             _score(row.overall),
             _score(row.motion),
             _difference(row.against),
             _difference(row.against_motion),
-            str(row.visual_tokens),
-            f"{row.trained:,}",
-            f"{row.seconds:.0f}",
+            f"{row.cost['visual_tokens']:.0f}",
+            f"{row.cost['trained_parameters']:,.0f}",
+            f"{row.cost['train_seconds']:.0f}",
         ]
         for row in rows
     ]

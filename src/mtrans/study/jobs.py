@@ -1,0 +1,146 @@
+"""A job: one adaptation and its evaluation, as a study wants it. Needs no torch to be imported."""
+
+from __future__ import annotations
+
+import functools
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from mtrans.core.errors import MTransError
+from mtrans.core.records import Sample
+from mtrans.core.settings import RunSettings, load_settings
+from mtrans.data.manifest import read_manifest
+from mtrans.train.run_folder import RunFolder, describe_data, open_run
+
+CACHE = "cache"
+"""Folder of the feature cache below a study's folder, shared by its runs."""
+
+
+class StudyError(MTransError):
+    """A study can't be made or read, or some of its runs failed."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One adaptation and its evaluation.
+
+    Attributes:
+        name: Its run folder below the study's.
+        train: Manifest.
+        test: Manifest.
+        val: Manifest; None where nothing is validated.
+        seed: Seed of initialisation and order.
+        preset: What the settings start from.
+        baseline: Laid over the preset.
+        values: Dotted settings, laid over both.
+        overrides: ``key=value`` texts, laid over everything.
+        clips: Training clips to take, the same ones for all jobs and contained in any larger
+            number; None is all.
+    """
+
+    name: str
+    train: Path
+    test: Path
+    val: Path | None = None
+    seed: int = 0
+    preset: str = "mtrans"
+    baseline: str | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+    overrides: tuple[str, ...] = ()
+    clips: int | None = None
+
+    def settings(self, folder: Path) -> RunSettings:
+        """Returns the run's settings in a study's folder.
+
+        Precision `auto` is bf16 here wherever the processor is fast at it, CPUs included.
+
+        Raises:
+            SettingsError: An unknown or contradictory one.
+        """
+        made = load_settings(
+            preset=self.preset,
+            baseline=self.baseline,
+            values={
+                "cache_dir": str(folder.resolve() / CACHE),
+                **self.values,
+                "train.seed": self.seed,
+            },
+            overrides=self.overrides,
+        )
+        if made.train.precision != "auto":
+            return made
+        return replace(made, train=replace(made.train, precision=_precision(made.device)))
+
+    def split(self, name: str) -> tuple[Sample, ...]:
+        """Returns the samples of ``train``, ``val`` or ``test``.
+
+        Raises:
+            ManifestError: The manifest is missing or damaged.
+        """
+        return self._read(name)[0]
+
+    def data(self, *names: str) -> dict[str, Any]:
+        """Returns counts and hashes of splits, as a run folder keeps them."""
+        return {name: self._read(name)[1] for name in names if getattr(self, name) is not None}
+
+    def _read(self, name: str) -> tuple[tuple[Sample, ...], dict[str, Any]]:
+        path: Path | None = getattr(self, name)
+        if path is None:
+            return (), {}
+        changed = path.stat().st_mtime_ns if path.exists() else 0
+        return _read(path, self.clips if name == "train" else None, changed)
+
+
+@functools.cache
+def _precision(device: str) -> Literal["bf16", "fp32"]:
+    from mtrans.core.runtime import has_fast_bf16, pick_device
+
+    return "bf16" if has_fast_bf16(pick_device(device)) else "fp32"
+
+
+@functools.lru_cache(maxsize=16)
+def _read(path: Path, clips: int | None, changed: int) -> tuple[tuple[Sample, ...], dict[str, Any]]:
+    """Reads a manifest once for all jobs, until it changes."""
+    samples = read_manifest(path)
+    if clips is not None:
+        videos = list(dict.fromkeys(s.video for s in samples))
+        random.Random(0).shuffle(videos)  # one order: a smaller subset lies in every larger one
+        kept = set(videos[:clips])
+        samples = [s for s in samples if s.video in kept]
+    return tuple(samples), describe_data(samples)
+
+
+def measurable(run: RunFolder) -> bool:
+    """Says whether a run is finished and its test questions are all answered."""
+    return run.state() == "finished" and bool(_answered(run).get("finished"))
+
+
+def is_done(job: Job, folder: Path) -> bool:
+    """Says whether a job's run and its test predictions are complete, and are those of this job.
+
+    Raises:
+        CheckpointError: Its folder holds a finished run with other settings or data.
+        ManifestError: A manifest is missing or damaged.
+    """
+    run = RunFolder(folder / job.name)
+    if run.state() != "finished":
+        return False
+    open_run(run.path, job.settings(folder), job.data("train", "val"))
+    answered = _answered(run)
+    newer = (answered.get("started") or "") >= (run.info().get("finished") or "")
+    same = answered.get("data") == job.data("test")["test"]
+    return measurable(run) and newer and same
+
+
+def _answered(run: RunFolder) -> dict[str, Any]:
+    """Returns which model on which data made a run's predictions; empty without predictions."""
+    file = run.predictions()
+    try:
+        found = json.loads(file.with_suffix(".meta.json").read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return {}
+    return dict(found) if file.exists() else {}

@@ -1,0 +1,290 @@
+"""The description of a study: data, contenders, what is searched, what is varied, seeds, budget.
+
+    variants = data x contenders x the grid of `vary`
+    runs     = variants x candidates of `search` (first seed), then the chosen one x other seeds
+
+Every contender gets the same clips, frames, steps and search. :mod:`mtrans.study.plan_file` reads
+and writes it as YAML.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mtrans.core.errors import SettingsError, did_you_mean
+from mtrans.core.settings import BASELINES, PRESETS
+from mtrans.study.jobs import Job
+
+CLIPS = "clips"
+"""A key of `vary` beside the settings: how many of the training clips are used."""
+
+MOTION: dict[str, tuple[str, ...]] = {
+    "physics": ("moving_direction", "moving_count", "moving_attribute", "object_existence"),
+    "talk": ("sarcasm",),
+}
+"""World -> question types that neither words nor the middle frame can answer."""
+
+VALIDATIONS = 5
+"""Validations of a run whose number of steps is given."""
+
+_SHORT = {"train.learning_rate": "rate"}
+_NAME = re.compile(r"[\w.+-]+")
+
+
+@dataclass(frozen=True)
+class Data:
+    """Clips to learn and to be measured on: a synthetic world, or three manifests."""
+
+    name: str
+    """Folder of its runs; without one the world's."""
+
+    train: int | str
+    """Training clips of the world, or a manifest."""
+
+    test: int | str
+    """Test clips of the world, or a manifest."""
+
+    val: int | str | None = None
+    """Validation clips of the world, or a manifest; needed to search."""
+
+    world: str | None = None
+    """A synthetic world; none means manifests."""
+
+    seed: int = 0
+    """Seed of the world's clips."""
+
+    motion: tuple[str, ...] = ()
+    """Question types measured together as `motion`; without any the world's own."""
+
+    def __post_init__(self) -> None:
+        _folder_name(self.name, "data.name")
+        if self.name in ("data", "cache"):
+            raise SettingsError(f"data.name={self.name} is a folder of the study itself; rename it")
+        wanted = int if self.world else str
+        for split, given in (("train", self.train), ("val", self.val), ("test", self.test)):
+            if given is None and split == "val":
+                continue
+            if not isinstance(given, wanted) or isinstance(given, bool):
+                need = "a number of clips" if self.world else "a manifest (or name a world)"
+                raise SettingsError(f"data.{split}={given!r}: wanted {need}")
+            if isinstance(given, int) and given < 1:
+                raise SettingsError(f"data.{split}={given}: at least one clip is needed")
+
+    @property
+    def motion_types(self) -> tuple[str, ...]:
+        """Question types measured together as motion."""
+        return self.motion or MOTION.get(self.world or "", ())
+
+    def manifest(self, split: str, folder: Path) -> Path | None:
+        """Returns a split's manifest; those of a world lie in the study's folder."""
+        given = getattr(self, split)
+        if given is None:
+            return None
+        return folder / "data" / self.name / f"{split}.jsonl" if self.world else Path(given)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """What is compared: a preset, a baseline laid over it, own settings."""
+
+    preset: str | None = None
+    """None is the plan's."""
+
+    baseline: str | None = None
+    """One of `BASELINES`."""
+
+    set: Mapping[str, Any] = field(default_factory=dict)
+    """Own dotted settings."""
+
+    search: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Own candidates, in place of the plan's for the same setting."""
+
+    about: str = ""
+    """What it is, in a few words."""
+
+    def __post_init__(self) -> None:
+        for kind, name, known in (
+            ("preset", self.preset, PRESETS),
+            ("baseline", self.baseline, BASELINES),
+        ):
+            if name is not None and name not in known:
+                raise SettingsError(f"unknown {kind} '{name}'{did_you_mean(name, known)}")
+
+    @property
+    def fixed(self) -> frozenset[str]:
+        """Settings that make it what it is; the plan's common ones leave them alone."""
+        return frozenset((*BASELINES.get(self.baseline or "", {}), *self.set))
+
+
+CONTENDERS: dict[str, Contender] = {
+    **{name: Contender(preset=name) for name in PRESETS},
+    **{name: Contender(baseline=name) for name in BASELINES},
+}
+"""Contenders that a plan takes by name."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A row of the result: one contender at one point of the grid, on one data set."""
+
+    data: Data
+    contender: str
+    point: Mapping[str, Any]
+    """What is varied, with its value here."""
+
+    candidates: tuple[Mapping[str, Any], ...]
+    """What is searched; a single one is no search."""
+
+    @property
+    def label(self) -> str:
+        """Its name in tables and plots."""
+        return ", ".join([self.contender, *(f"{k}={text(v)}" for k, v in self.point.items())])
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """A study."""
+
+    data: tuple[Data, ...]
+    """One or several data sets; each gets a table of its own."""
+
+    contenders: Mapping[str, Contender]
+    """By name; differences are against the first."""
+
+    preset: str = "mtrans"
+    """Preset of the contenders that name none."""
+
+    frames: int | None = None
+    """Frames of a clip; None is the preset's. A baseline that fixes them keeps its own."""
+
+    steps: int | None = None
+    """Optimizer steps of every run; None is the preset's epochs."""
+
+    batch: int | None = None
+    """Questions a step; None is the preset's."""
+
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds of initialisation and order; the clips stay the same."""
+
+    set: Mapping[str, Any] = field(default_factory=dict)
+    """Common settings, for every contender that does not fix them."""
+
+    vary: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Setting -> values; the full grid is run. `clips` varies the number of training clips."""
+
+    search: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Setting -> candidates, chosen on validation with the first seed, for every row alike."""
+
+    overrides: tuple[str, ...] = ()
+    """``key=value`` texts laid over everything, baselines included."""
+
+    def __post_init__(self) -> None:
+        if not self.data or not self.contenders or not self.seeds:
+            raise SettingsError("a study needs data, at least one contender and one seed")
+        names = [data.name for data in self.data]
+        if len(set(names)) < len(names):
+            raise SettingsError(f"data: two sets are called {max(names, key=names.count)}")
+        for name in self.contenders:
+            _folder_name(name, "contender")
+        Contender(preset=self.preset)
+        both = sorted(set(self.vary) & set(self.search))
+        if both:
+            raise SettingsError(f"{both[0]} is both varied and searched; choose one")
+        for data in self.data:
+            searched = any(len(v.candidates) > 1 for v in self.variants() if v.data == data)
+            if searched and data.val is None:
+                raise SettingsError(f"data.val is missing: '{data.name}' needs it for the search")
+
+    def variants(self) -> list[Variant]:
+        """Returns all rows, by data set, then by point of the grid, then by contender."""
+        return [
+            Variant(data, name, point, self._candidates(contender))
+            for data in self.data
+            for name, contender in self.contenders.items()
+            for point in _grid({k: v for k, v in self.vary.items() if k not in contender.fixed})
+        ]
+
+    def _candidates(self, contender: Contender) -> tuple[Mapping[str, Any], ...]:
+        common = {k: v for k, v in self.search.items() if k not in contender.fixed}
+        found = {**common, **contender.search}
+        return tuple(_grid({k: _ascending(v) for k, v in found.items()}))
+
+    def reference(self, variant: Variant) -> Variant | None:
+        """Returns what a row is compared with: the first contender at the same point.
+
+        The first contender itself is compared with its own first point, which has no reference.
+        """
+        rows = [v for v in self.variants() if v.data == variant.data]
+        mine = [v for v in rows if v.contender == rows[0].contender]
+        if variant.contender == rows[0].contender:
+            return mine[0] if variant != mine[0] else None
+        same = [v for v in mine if all(v.point.get(k) == x for k, x in variant.point.items())]
+        return (same or mine)[0]
+
+    def job(self, variant: Variant, chosen: Mapping[str, Any], seed: int, folder: Path) -> Job:
+        """Returns the run of a row with one candidate and one seed."""
+        contender = self.contenders[variant.contender]
+        common: dict[str, Any] = {}
+        if self.frames is not None:
+            common["frames.count"] = self.frames
+        if self.batch is not None:
+            common["train.batch_size"] = self.batch
+        if self.steps is not None:
+            common["train.max_steps"] = self.steps
+        common.update(self.set)
+        values = {k: v for k, v in common.items() if k not in contender.fixed}
+        values |= {**contender.set, **variant.point, **chosen}
+        clips = values.pop(CLIPS, None)
+        if steps := values.get("train.max_steps"):
+            values.setdefault("train.evaluate_every", max(1, steps // VALIDATIONS))
+        run = "-".join([*(f"{_SHORT.get(k, k)}-{text(v)}" for k, v in chosen.items()), "seed"])
+        point = "_".join(f"{_SHORT.get(k, k)}-{text(v)}" for k, v in variant.point.items())
+        place = [variant.data.name, variant.contender, *([point] if point else []), f"{run}-{seed}"]
+        train, val, test = (
+            variant.data.manifest(split, folder) for split in ("train", "val", "test")
+        )
+        assert train is not None
+        assert test is not None
+        return Job(
+            name="/".join(place),
+            train=train,
+            val=val,
+            test=test,
+            seed=seed,
+            preset=contender.preset or self.preset,
+            baseline=contender.baseline,
+            values=values,
+            overrides=self.overrides,
+            clips=clips,
+        )
+
+
+def text(value: Any) -> str:
+    """Returns a value as part of a folder's name and of a table."""
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return "+".join(text(v) for v in value)
+    shown = f"{value:g}" if isinstance(value, float) else str(value)
+    return re.sub(r"[^\w.+-]", "_", shown)
+
+
+def _grid(axes: Mapping[str, tuple[Any, ...]]) -> list[dict[str, Any]]:
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+def _ascending(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Sorts numbers: of candidates that are equally good the lowest is taken."""
+    return tuple(sorted(values)) if all(isinstance(v, int | float) for v in values) else values
+
+
+def _folder_name(name: str, what: str) -> None:
+    if not _NAME.fullmatch(name) or name.strip(".") == "":
+        raise SettingsError(
+            f"{what} '{name}' names a folder; use letters, digits, and . _ + - only"
+        )

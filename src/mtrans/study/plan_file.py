@@ -1,0 +1,219 @@
+"""A study's plan as YAML: read with every key and type checked, and written."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mtrans.core.errors import SettingsError, did_you_mean
+from mtrans.core.settings import flatten, setting_fields
+from mtrans.core.settings.convert import _coerce  # the one check of a value against a field's type
+from mtrans.study.plan import CLIPS, CONTENDERS, Contender, Data, StudyPlan
+
+EXAMPLE = """\
+# A study for `mtrans study run`. Every contender gets the same clips, frames, steps and search.
+
+data:                       # one set, or a list of sets
+  world: talk               # a synthetic test bench; `mtrans worlds list` shows them
+  train: 600                # clips
+  val: 100
+  test: 400
+  seed: 0
+# your own clips instead (paths are relative to this file):
+#   name: mine
+#   train: clips/train.jsonl
+#   val: clips/val.jsonl
+#   test: clips/test.jsonl
+#   motion: [which_way]     # question types measured together
+
+contenders:                 # differences are against the first
+  mtrans:                   # by name: mtrans, paper, text, single, mean, concat
+  text:
+  concat:
+  no-routing:               # own ones: preset, baseline, set
+    preset: mtrans
+    set: {model.routing: "off"}
+  paper:
+    search: {train.learning_rate: [1e-4, 4e-4, 1e-3]}   # own candidates
+
+preset: mtrans              # of the contenders that name none
+frames: 4                   # `single` keeps its one
+steps: 400                  # the budget: optimizer steps
+batch: 32                   # of this many questions
+seeds: [0, 1, 2]
+
+search:                     # chosen on validation with the first seed
+  train.learning_rate: [2e-3, 4e-3]
+
+# vary:                     # the full grid; curves are drawn over numbers
+#   lora.rank: [2, 8, 32]
+#   clips: [50, 150, 600]   # training clips
+# set:                      # any other setting, for all; `mtrans settings` lists them
+#   train.weight_decay: 0.05
+"""
+"""A commented plan, for people to start from."""
+
+_ELSEWHERE = {
+    "train.seed": "seeds",
+    "preset": "contenders",
+    "train.max_steps": "steps",
+    "train.batch_size": "batch",
+}
+
+
+def read_plan(file: str | Path) -> StudyPlan:
+    """Reads a plan.
+
+    Args:
+        file: YAML; its manifests are relative to it.
+
+    Raises:
+        SettingsError: It can't be read, or a key, a type or a name is wrong.
+    """
+    import yaml
+
+    file = Path(file)
+    try:
+        loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"plan '{file}' can't be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"plan '{file}' is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(loaded, dict):
+        raise SettingsError(
+            f"plan '{file}' must hold key: value pairs; `mtrans study example` prints one"
+        )
+    return plan_from_dict(loaded, file.resolve().parent)
+
+
+def plan_from_dict(data: Mapping[str, Any], folder: Path | None = None) -> StudyPlan:
+    """Returns the plan that a dictionary describes.
+
+    Args:
+        data: As read from YAML or JSON.
+        folder: What manifests' paths are relative to; None leaves them.
+
+    Raises:
+        SettingsError: A key, a type or a name is wrong.
+    """
+    own = ("data", "contenders", "set", "vary", "search")
+    values = _plain_fields(StudyPlan, data, "", own)
+    for needed in ("data", "contenders"):
+        if not data.get(needed):
+            raise SettingsError(
+                f"the plan has no '{needed}'; `mtrans study example` prints a whole one"
+            )
+    sets = data["data"] if isinstance(data["data"], list) else [data["data"]]
+    values["data"] = tuple(_data(one, folder) for one in sets)
+    given = data["contenders"]
+    if not isinstance(given, Mapping):
+        given = dict.fromkeys(_coerce(given, tuple[str, ...], "contenders"))
+    values["contenders"] = {str(k): _contender(str(k), v) for k, v in given.items()}
+    values["set"] = _settings(data.get("set"), "set")
+    values["vary"] = _axes(data.get("vary"), "vary")
+    values["search"] = _axes(data.get("search"), "search")
+    return StudyPlan(**values)
+
+
+def plan_to_dict(plan: StudyPlan) -> dict[str, Any]:
+    """Inverse of :func:`plan_from_dict`, of JSON types."""
+    return typing.cast(dict[str, Any], _jsonable(asdict(plan)))
+
+
+def write_plan(plan: StudyPlan, file: Path) -> None:
+    """Writes a plan as YAML."""
+    import yaml
+
+    from mtrans.train.run_folder import write_text
+
+    write_text(file, yaml.safe_dump(plan_to_dict(plan), sort_keys=False))
+
+
+def _data(given: Any, folder: Path | None) -> Data:
+    if not isinstance(given, Mapping):
+        raise SettingsError(f"data={given!r}: wanted a world with counts, or three manifests")
+    splits = ("train", "val", "test")
+    values = _plain_fields(Data, given, "data.", splits)
+    for split in splits:
+        value = given.get(split)
+        if isinstance(value, str) and folder is not None:
+            value = str((folder / value).resolve())
+        values[split] = value
+    values.setdefault("name", values.get("world") or "clips")
+    return Data(**values)
+
+
+def _contender(name: str, given: Any) -> Contender:
+    where = f"contenders.{name}"
+    if given is not None and not isinstance(given, Mapping):
+        raise SettingsError(f"{where}={given!r}: wanted preset, baseline, set, search")
+    known = CONTENDERS.get(name)
+    own = {k: v for k, v in (given or {}).items() if v not in (None, {}, "")}
+    if known is None and not own:
+        raise SettingsError(f"unknown contender '{name}'{did_you_mean(name, CONTENDERS)}")
+    values = _plain_fields(Contender, own, f"{where}.", ("set", "search"))
+    values["set"] = _settings(own.get("set"), f"{where}.set")
+    values["search"] = _axes(own.get("search"), f"{where}.search")
+    if known is not None and not {"preset", "baseline"} & set(own):
+        return dataclasses.replace(known, **values)
+    return Contender(**values)
+
+
+def _plain_fields(
+    cls: type, data: Mapping[str, Any], where: str, skipped: tuple[str, ...]
+) -> dict[str, Any]:
+    """Checks the keys of a part, and the types of all but those skipped."""
+    hints = typing.get_type_hints(cls)
+    values = {}
+    for key, value in data.items():
+        if key not in hints:
+            raise SettingsError(
+                f"the plan has an unknown key '{where}{key}'{did_you_mean(str(key), hints)}"
+            )
+        if key not in skipped:
+            values[key] = _coerce(value, hints[key], f"{where}{key}")
+    return values
+
+
+def _settings(given: Any, where: str) -> dict[str, Any]:
+    """Checks dotted settings and their values' types."""
+    return {key: _setting(key, v, where) for key, v in flatten(_mapping(given, where)).items()}
+
+
+def _axes(given: Any, where: str) -> dict[str, tuple[Any, ...]]:
+    """Checks settings with lists of values."""
+    axes = {}
+    for key, values in flatten(_mapping(given, where)).items():
+        if not isinstance(values, list | tuple) or not values:
+            raise SettingsError(f"{where}.{key}={values!r}: wanted a list of values")
+        axes[key] = tuple(_setting(key, v, where) for v in values)
+        if len(set(axes[key])) < len(axes[key]):
+            raise SettingsError(f"{where}.{key}={values!r}: a value occurs twice")
+    return axes
+
+
+def _setting(key: str, value: Any, where: str) -> Any:
+    known: dict[str, Any] = {**setting_fields(), **({CLIPS: int} if where == "vary" else {})}
+    if key in _ELSEWHERE and (where.endswith("set") or key in ("train.seed", "preset")):
+        raise SettingsError(f"{where}.{key}: the plan's '{_ELSEWHERE[key]}' says this")
+    if key not in known:
+        raise SettingsError(f"unknown setting '{where}.{key}'{did_you_mean(key, known)}")
+    return _coerce(value, known[key], f"{where}.{key}")
+
+
+def _mapping(given: Any, where: str) -> Mapping[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise SettingsError(f"{where}={given!r}: wanted setting: value pairs")
+    return given
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _jsonable(v) for k, v in value.items()}
+    return [_jsonable(v) for v in value] if isinstance(value, tuple | list) else value

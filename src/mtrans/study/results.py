@@ -1,0 +1,263 @@
+"""What a study found: run folders -> rows with intervals, measured from their predictions alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtrans.core.records import Prediction, Score
+from mtrans.measure.apply import main_metrics, measure
+from mtrans.measure.compare import Comparison, compare
+from mtrans.measure.predictions import read_predictions
+from mtrans.study.jobs import StudyError, measurable
+from mtrans.study.plan import StudyPlan, Variant
+from mtrans.study.plan_file import plan_to_dict
+from mtrans.train.run_folder import RunFolder, write_text
+
+SCHEMA = 1
+"""Version of the layout of ``results.json``."""
+
+COSTS = (
+    "visual_tokens",
+    "trained_parameters",
+    "train_seconds",
+    "seconds_per_step",
+    "peak_memory_mb",
+)
+"""Entries of run.json's cost that are averaged over the seeds."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A candidate of the search, on validation with the first seed.
+
+    Attributes:
+        values: The settings tried.
+        accuracy: Best validation accuracy; None for open answers, or where the run is not done.
+        loss: Its loss; None where the run is not done.
+    """
+
+    values: dict[str, Any]
+    accuracy: float | None
+    loss: float | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One contender at one point of the grid, over all its seeds.
+
+    Attributes:
+        data: The data set.
+        contender: Its name.
+        point: What is varied, with its value here.
+        chosen: What was searched, with the value chosen.
+        trials: The candidates, where there was more than one.
+        seeds: The seeds measured.
+        overall: The score on all questions, interval clustered by video with all its seeds.
+        motion: The same on the questions about motion; None where there are none.
+        types: The same by question type.
+        spread: Standard deviation over seeds of the overall score; None for a single seed.
+        reference: The row that it is compared with; None for the first.
+        against: Overall score minus the reference's, paired over the seeds both have.
+        against_motion: The same on the questions about motion.
+        cost: Means over seeds of :data:`COSTS`.
+    """
+
+    data: str
+    contender: str
+    point: dict[str, Any]
+    chosen: dict[str, Any]
+    trials: list[Trial]
+    seeds: list[int]
+    overall: Score
+    motion: Score | None
+    types: dict[str, Score]
+    spread: float | None
+    reference: str | None
+    against: Comparison | None
+    against_motion: Comparison | None
+    cost: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Results:
+    """A study's results.
+
+    Attributes:
+        plan: What was planned.
+        rows: In the plan's order; rows without a finished run are left out.
+        missing: Runs that are not done, by name.
+    """
+
+    plan: StudyPlan
+    rows: list[Row]
+    missing: list[str] = field(default_factory=list)
+
+    def of(self, data: str) -> list[Row]:
+        """Returns a data set's rows."""
+        return [row for row in self.rows if row.data == data]
+
+
+def collect(plan: StudyPlan, folder: Path) -> Results:
+    """Measures whatever is there of a study; an unfinished one gives what it has so far.
+
+    Raises:
+        PredictionsError: A predictions file is damaged.
+        CheckpointError: A run.json is damaged.
+    """
+    runs: dict[str, dict[int, RunFolder]] = {}
+    found: list[tuple[Variant, dict[str, Any], list[Trial]]] = []
+    missing: list[str] = []
+    for variant in plan.variants():
+        chosen, trials = choose(plan, variant, folder)
+        wanted = [(plan.seeds[0], values) for values in variant.candidates]
+        if chosen is not None:
+            wanted += [(seed, chosen) for seed in plan.seeds[1:]]
+        mine: dict[int, RunFolder] = {}
+        for seed, values in wanted:
+            run = RunFolder(folder / plan.job(variant, values, seed, folder).name)
+            if not measurable(run):
+                missing.append(str(run.path.relative_to(folder)))
+            elif values == chosen:
+                mine[seed] = run
+        runs[_key(variant)] = mine
+        if mine:
+            found.append((variant, chosen or {}, trials))
+    rows = []
+    for variant, values, trials in found:
+        against = plan.reference(variant)
+        row = measure_row(
+            runs[_key(variant)],
+            variant.data.motion_types,
+            runs[_key(against)] if against else None,
+        )
+        rows.append(
+            replace(
+                row,
+                data=variant.data.name,
+                contender=variant.contender,
+                point=dict(variant.point),
+                chosen=values,
+                trials=trials,
+                reference=against.label if against and row.against else None,
+            )
+        )
+    return Results(plan, rows, missing)
+
+
+def choose(
+    plan: StudyPlan, variant: Variant, folder: Path
+) -> tuple[dict[str, Any] | None, list[Trial]]:
+    """Chooses among the candidates by validation with the first seed; ties take the first.
+
+    Returns:
+        The choice (None where no candidate's run is finished) and what it was made from.
+    """
+    if len(variant.candidates) == 1:
+        return dict(variant.candidates[0]), []
+    trials = []
+    for values in variant.candidates:
+        run = RunFolder(folder / plan.job(variant, values, plan.seeds[0], folder).name)
+        best = (run.info().get("best") or {}) if run.state() == "finished" else {}
+        trials.append(Trial(dict(values), best.get("accuracy"), best.get("loss")))
+    finished = [t for t in trials if t.loss is not None]
+    if not finished:
+        return None, trials
+    return max(finished, key=lambda t: (t.accuracy or 0.0, -(t.loss or 0.0))).values, trials
+
+
+def measure_row(
+    runs: Mapping[int, RunFolder],
+    motion_types: Sequence[str] = (),
+    reference: Mapping[int, RunFolder] | None = None,
+) -> Row:
+    """Measures one contender.
+
+    Args:
+        runs: Its finished runs by seed.
+        motion_types: Question types measured together as motion.
+        reference: The runs it is compared with.
+
+    Returns:
+        A row without names.
+
+    Raises:
+        PredictionsError: A predictions file is damaged, or the reference's questions are others.
+    """
+    by_seed = {seed: read_predictions(run.predictions()) for seed, run in runs.items()}
+    pooled = pool(by_seed)
+    metric = main_metric(pooled)
+    types = sorted({p.type for p in pooled if p.type})
+    by_type = {t: measure([p for p in pooled if p.type == t], [metric]) for t in types}
+    seeds = [measure(part, [metric], resamples=2)[0].value for part in by_seed.values()]
+    against = against_motion = None
+    common = {
+        seed: read_predictions(run.predictions())
+        for seed, run in (reference or {}).items()
+        if seed in by_seed
+    }
+    if common:
+        first, second = pool(common), pool({seed: by_seed[seed] for seed in common})
+        against = compare(first, second, metrics=[metric])[0]
+        first, second = (_about(part, motion_types) for part in (first, second))
+        against_motion = compare(first, second, metrics=[metric])[0] if first else None
+    costs = [run.info().get("cost") or {} for run in runs.values()]
+    return Row(
+        data="",
+        contender="",
+        point={},
+        chosen={},
+        trials=[],
+        seeds=list(by_seed),
+        overall=measure(pooled, [metric])[0],
+        motion=next(iter(measure(_about(pooled, motion_types), [metric])), None),
+        types={t: scores[0] for t, scores in by_type.items() if scores},
+        spread=float(np.std(seeds, ddof=1)) if len(seeds) > 1 else None,
+        reference=None,
+        against=against,
+        against_motion=against_motion,
+        cost={
+            n: float(np.mean([c[n] for c in costs])) for n in COSTS if all(n in c for c in costs)
+        },
+    )
+
+
+def main_metric(predictions: Sequence[Prediction]) -> str:
+    """Returns the metric of a study: accuracy, or exact match where nothing has candidates.
+
+    Raises:
+        StudyError: No right answer is known.
+    """
+    names = main_metrics(predictions)
+    if not names:
+        raise StudyError("no test question has a known answer, so nothing can be measured")
+    return names[0]
+
+
+def pool(by_seed: Mapping[int, Sequence[Prediction]]) -> list[Prediction]:
+    """Puts the seeds' predictions side by side; a video with all its seeds is one cluster."""
+    return [replace(p, id=f"{p.id}#{seed}") for seed, part in by_seed.items() for p in part]
+
+
+def write_results(results: Results, file: Path) -> None:
+    """Writes results as JSON."""
+    document = {
+        "schema": SCHEMA,
+        "plan": plan_to_dict(results.plan),
+        "rows": [asdict(row) for row in results.rows],
+        "missing": results.missing,
+    }
+    write_text(file, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+
+def _about(predictions: Sequence[Prediction], types: Sequence[str]) -> list[Prediction]:
+    return [p for p in predictions if p.type in types]
+
+
+def _key(variant: Variant) -> str:
+    return f"{variant.data.name}/{variant.label}"

@@ -1,0 +1,134 @@
+"""A plan's keys are checked, its grid is full, and its runs lie where they always did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mtrans.core.errors import SettingsError
+from mtrans.core.settings import BASELINES, PRESETS
+from mtrans.study.plan import CONTENDERS, StudyPlan
+from mtrans.study.plan_file import EXAMPLE, plan_from_dict, plan_to_dict, read_plan, write_plan
+
+OUT = Path("out")
+DATA = {"world": "talk", "train": 6, "val": 2, "test": 4}
+
+
+def plan(**changes) -> StudyPlan:
+    return plan_from_dict({"data": DATA, "contenders": ["mtrans", "single"], **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"contender": ["mtrans"]}, "unknown key 'contender'; did you mean 'contenders'"),
+        ({"data": {**DATA, "tain": 3}}, "unknown key 'data.tain'; did you mean 'train'"),
+        ({"contenders": ["mtrnas"]}, "unknown contender 'mtrnas'; did you mean 'mtrans'"),
+        ({"contenders": {"x": {"presets": "paper"}}}, "'contenders.x.presets'; did you mean"),
+        ({"contenders": {"x": {"preset": "papre"}}}, "unknown preset 'papre'; did you mean"),
+        ({"set": {"lora.ranks": 2}}, "unknown setting 'set.lora.ranks'; did you mean 'lora.rank'"),
+        ({"vary": {"lora.rank": 4}}, "wanted a list"),
+        ({"vary": {"lora.rank": ["four"]}}, "vary.lora.rank='four': wanted int"),
+        ({"vary": {"lora.rank": [4, 4]}}, "occurs twice"),
+        ({"set": {"train.seed": 4}}, "the plan's 'seeds' says this"),
+        ({"search": {"lora.rank": [1, 2]}, "vary": {"lora.rank": [1, 2]}}, "both varied"),
+        ({"data": {**DATA, "train": "a.jsonl"}}, "wanted a number of clips"),
+        ({"data": {"train": 3, "test": 4}}, r"wanted a manifest \(or name a world\)"),
+        ({"data": [DATA, DATA]}, "two sets are called talk"),
+        ({"data": {**DATA, "name": "../x"}}, "names a folder"),
+        (
+            {"data": {**DATA, "val": None}, "search": {"lora.rank": [1, 2]}},
+            "data.val is missing",
+        ),
+        ({"seeds": []}, "one seed"),
+    ],
+)
+def test_mistakes_are_named(changes, words):
+    with pytest.raises(SettingsError, match=words):
+        plan(**changes)
+
+
+def test_a_plan_without_data_or_a_file_that_is_none(tmp_path):
+    with pytest.raises(SettingsError, match="no 'data'"):
+        plan_from_dict({"contenders": ["mtrans"]})
+    with pytest.raises(SettingsError, match="can't be read"):
+        read_plan(tmp_path / "nothing.yaml")
+    (tmp_path / "list.yaml").write_text("- 1")
+    with pytest.raises(SettingsError, match="must hold key: value"):
+        read_plan(tmp_path / "list.yaml")
+
+
+def test_the_example_is_a_plan_and_writing_is_the_inverse_of_reading(tmp_path):
+    made = plan_from_dict(yaml.safe_load(EXAMPLE))
+    assert made.contenders["paper"].search == {"train.learning_rate": (1e-4, 4e-4, 1e-3)}
+    assert made.contenders["no-routing"].set == {"model.routing": "off"}
+    write_plan(made, tmp_path / "plan.yaml")
+    assert read_plan(tmp_path / "plan.yaml") == made
+    varied = plan(vary={"model.masks_per_layer": [[1, 2], [1, 1]], "clips": [2, 3]})
+    assert plan_from_dict(plan_to_dict(varied)) == varied
+
+
+def test_manifests_are_relative_to_the_plan(tmp_path):
+    (tmp_path / "plan.yaml").write_text(
+        "data: {train: a.jsonl, test: b.jsonl}\ncontenders: [mtrans]\nseeds: [1]\n"
+    )
+    made = read_plan(tmp_path / "plan.yaml")
+    job = made.job(made.variants()[0], {}, 1, OUT)
+    assert (job.train, job.val, job.test) == (tmp_path / "a.jsonl", None, tmp_path / "b.jsonl")
+    assert job.name == "clips/mtrans/seed-1"
+
+
+def test_contenders_by_name_are_presets_and_baselines():
+    assert set(CONTENDERS) == {*PRESETS, *BASELINES}
+    made = plan_from_dict({"data": DATA, "contenders": list(CONTENDERS), "preset": "paper"})
+    jobs = {v.contender: made.job(v, {}, 0, OUT) for v in made.variants()}
+    assert jobs["mtrans"].settings(OUT).preset == "mtrans"
+    assert jobs["text"].settings(OUT).preset == "paper"
+    assert not jobs["text"].settings(OUT).model.vision
+
+
+def test_the_grid_is_full_and_leaves_alone_what_makes_a_contender():
+    made = plan(
+        vary={"frames.count": [2, 8], "lora.rank": [4, 16]},
+        search={"train.learning_rate": [4e-3, "1e-3"]},
+        set={"frames.count": 3, "lora.alpha": 4},
+        steps=10,
+    )
+    rows = [(v.contender, dict(v.point)) for v in made.variants()]
+    assert rows == [
+        *(("mtrans", {"frames.count": f, "lora.rank": r}) for f in (2, 8) for r in (4, 16)),
+        *(("single", {"lora.rank": r}) for r in (4, 16)),
+    ]
+    last = made.variants()[-1]
+    assert [c["train.learning_rate"] for c in last.candidates] == [1e-3, 4e-3]
+    settings = made.job(last, last.candidates[0], 7, OUT).settings(OUT)
+    assert settings.frames.count == 1
+    assert (settings.lora.rank, settings.lora.alpha) == (16, 4)
+    assert (settings.train.seed, settings.train.max_steps) == (7, 10)
+    assert (settings.train.learning_rate, settings.train.evaluate_every) == (1e-3, 2)
+    assert settings.train.precision != "auto"
+    name = made.job(made.variants()[0], {"train.learning_rate": 4e-3}, 0, OUT).name
+    assert name == "talk/mtrans/frames.count-2_lora.rank-4/rate-0.004-seed-0"
+    assert len({made.job(v, c, 0, OUT).name for v in made.variants() for c in v.candidates}) == 12
+
+
+def test_rows_are_compared_with_the_first_contender_at_the_same_point():
+    made = plan(contenders=["mtrans", "text"], vary={"lora.rank": [2, 4]})
+    found = {v.label: made.reference(v) for v in made.variants()}
+    assert {k: v.label if v else None for k, v in found.items()} == {
+        "mtrans, lora.rank=2": None,
+        "mtrans, lora.rank=4": "mtrans, lora.rank=2",
+        "text, lora.rank=2": "mtrans, lora.rank=2",
+        "text, lora.rank=4": "mtrans, lora.rank=4",
+    }
+
+
+def test_own_candidates_replace_the_common_ones():
+    made = plan(
+        contenders={"mtrans": None, "paper": {"search": {"train.learning_rate": [1e-4]}}},
+        search={"train.learning_rate": [1e-3, 2e-3]},
+    )
+    assert [len(v.candidates) for v in made.variants()] == [2, 1]
+    assert made.contenders["paper"].preset == "paper"

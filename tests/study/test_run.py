@@ -1,0 +1,165 @@
+"""A small study runs, is found again, and its table says what its predictions say."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mtrans.core.errors import CheckpointError, SettingsError
+from mtrans.measure.predictions import read_predictions
+from mtrans.study.grid import FAILURES, failures, run_jobs
+from mtrans.study.jobs import StudyError
+from mtrans.study.results import collect
+from mtrans.study.run import load_study, run_study
+from mtrans.study.tables import markdown, to_csv
+from mtrans.train.run_folder import RunFolder
+
+RATE = "train.learning_rate"
+
+
+@pytest.fixture(scope="module")
+def plan(make_plan):
+    return make_plan(
+        contenders={"mtrans": None, "text": {"search": {RATE: [2e-3]}}},
+        search={RATE: [1e-3, 4e-3]},
+        seeds=[0, 1],
+    )
+
+
+@pytest.fixture(scope="module")
+def study(plan, tmp_path_factory):
+    folder: Path = tmp_path_factory.mktemp("study")
+    results, outcomes = run_study(plan, folder, say=print)
+    assert failures(outcomes, folder) is None
+    return folder, results
+
+
+def test_all_runs_are_there_and_only_those(study):
+    folder, results = study
+    made = {str(p.parent.relative_to(folder)) for p in folder.rglob("run.json")}
+    rate = results.rows[0].chosen[RATE]
+    assert made == {
+        "squares/mtrans/rate-0.001-seed-0",
+        "squares/mtrans/rate-0.004-seed-0",
+        f"squares/mtrans/rate-{rate:g}-seed-1",
+        "squares/text/rate-0.002-seed-0",
+        "squares/text/rate-0.002-seed-1",
+    }
+    assert results.missing == []
+
+
+def test_the_choice_is_the_best_on_validation(study):
+    folder, results = study
+    row = results.rows[0]
+    bests = {
+        rate: RunFolder(folder / f"squares/mtrans/rate-{rate:g}-seed-0").info()["best"]
+        for rate in (1e-3, 4e-3)
+    }
+    assert {t.values[RATE]: t.accuracy for t in row.trials} == {
+        rate: best["accuracy"] for rate, best in bests.items()
+    }
+    merit = {rate: (best["accuracy"], -best["loss"]) for rate, best in bests.items()}
+    assert merit[row.chosen[RATE]] == max(merit.values())
+    assert results.rows[1].trials == []
+
+
+def test_scores_are_those_of_the_predictions(study):
+    folder, results = study
+    page = markdown(results)
+    right = {}
+    for row in results.rows:
+        name = f"squares/{row.contender}/rate-{row.chosen[RATE]:g}-seed-"
+        by_seed = [read_predictions(folder / f"{name}{s}" / "predictions.jsonl") for s in (0, 1)]
+        found = [p for part in by_seed for p in part if p.choices]
+        right[row.contender] = sum(p.choice == p.label for p in found) / len(found)
+        assert row.overall.value == pytest.approx(right[row.contender])
+        assert (row.overall.n, row.overall.clusters) == (16, 8)
+        assert row.motion == row.types["way"] == row.overall
+        assert row.cost["visual_tokens"] > 0
+        assert f"| {row.contender} | {100 * right[row.contender]:.1f} [" in page
+    first, second = results.rows
+    assert first.against is None
+    assert second.reference == "mtrans"
+    assert second.against is not None
+    assert second.against.difference == pytest.approx(right["text"] - right["mtrans"])
+    lines = list(csv.DictReader(io.StringIO(to_csv(results))))
+    assert [line["contender"] for line in lines] == ["mtrans", "text"]
+    assert float(lines[1]["all"]) == pytest.approx(right["text"])
+    assert lines[1][RATE] == "0.002"
+
+
+def test_what_is_done_is_found_again(study, plan):
+    folder, results = study
+    before = {p: p.stat().st_mtime_ns for p in folder.rglob("adapter/*")}
+    said: list[str] = []
+    again, _ = run_study(plan, folder, say=said.append)
+    assert again == results == collect(load_study(folder), folder)
+    assert {p: p.stat().st_mtime_ns for p in folder.rglob("adapter/*")} == before
+    assert said == ["[3/5] 3 runs found done", "[5/5] 2 runs found done"]
+    document = json.loads((folder / "results.json").read_text())
+    assert document["rows"][1]["overall"]["value"] == results.rows[1].overall.value
+
+
+def test_another_budget_in_the_same_folder_is_refused(study, plan):
+    folder, _ = study
+    with pytest.raises(CheckpointError, match=r"train\.max_steps: 2 there, 3 here"):
+        run_study(replace(plan, steps=3), folder)
+
+
+def test_lost_answers_are_given_again_and_a_part_is_measured_meanwhile(study, plan, tmp_path):
+    folder = tmp_path / "study"
+    shutil.copytree(study[0], folder)
+    lost = folder / "squares/text/rate-0.002-seed-1"
+    (lost / "predictions.jsonl").unlink()
+    part = collect(plan, folder)
+    assert part.missing == ["squares/text/rate-0.002-seed-1"]
+    assert part.rows[1].seeds == [0]
+    assert part.rows[1].against.n == 8
+    assert "1 runs are not done" in markdown(part)
+    weights = (lost / "adapter" / "adapter_model.safetensors").stat().st_mtime_ns
+    results, _ = run_study(plan, folder, say=print)
+    assert results.rows == study[1].rows
+    assert (lost / "adapter" / "adapter_model.safetensors").stat().st_mtime_ns == weights
+
+
+def test_a_failed_run_stops_no_other_and_is_named(make_plan, tmp_path, capsys):
+    bad = {"preset": "mtrans", "set": {RATE: 1e38, "train.schedule": "constant"}}
+    plan = make_plan(contenders={"wild": bad, "text": None}, seeds=[0, 1])
+    results, outcomes = run_study(plan, tmp_path)
+    failed = failures(outcomes, tmp_path)
+    assert isinstance(failed, StudyError)
+    assert "squares/wild/seed-0: " in str(failed)
+    assert [row.contender for row in results.rows] == ["text"]
+    assert "squares/wild/seed-0" in results.missing
+    assert "squares/wild/seed-0\n" in (tmp_path / FAILURES).read_text()
+    assert "failed: " in capsys.readouterr().err
+
+
+def test_contradictions_are_found_before_anything_runs(make_plan, tmp_path):
+    plan = make_plan(contenders=["mtrans"], vary={"model.mqt": [True, False]})
+    with pytest.raises(SettingsError, match=r"squares/mtrans/model\.mqt-false/seed-0: .*routing"):
+        run_study(plan, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_runs_side_by_side_and_fewer_clips(make_plan, tmp_path):
+    plan = make_plan(contenders=["mtrans"], vary={"clips": [2, 5]})
+    jobs = [plan.job(v, {}, 0, tmp_path) for v in plan.variants()]
+    few, more = ({s.video for s in job.split("train")} for job in jobs)
+    assert (len(few), len(more)) == (2, 5)
+    assert few < more
+    outcomes = run_jobs(jobs, tmp_path, workers=2)
+    assert [o.error for o in outcomes] == [None, None]
+    assert [o.job for o in outcomes] == jobs
+    for job, clips in zip(jobs, (2, 5), strict=True):
+        data = RunFolder(tmp_path / job.name).info()["data"]
+        assert (data["train"]["videos"], data["val"]["videos"]) == (clips, 8)
+    rows = collect(plan, tmp_path).rows
+    assert [row.point for row in rows] == [{"clips": 2}, {"clips": 5}]
+    assert rows[1].reference == "mtrans, clips=2"
