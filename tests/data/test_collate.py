@@ -246,3 +246,25 @@ def test_one_turn_that_is_too_long_keeps_its_end():
 def test_a_tokenizer_without_eos_is_refused():
     with pytest.raises(SettingsError, match="no EOS"):
         collator(QFORMER)
+
+
+def test_an_encoder_decoder_reads_the_prompt_and_writes_the_answer(tokenizer):
+    """Labels hold the answer alone; nothing of it is in the prompt; all padding on the right."""
+    apart = Collator(tokenizer, QFORMER, RunSettings(), IMAGE, lambda t: QUERIES * t, "tiny", True)
+    joined = collator(tokenizer, tokens=lambda t: QUERIES * t)
+    batch, prompts = apart(items()), apart.prompts(items())
+    for name in ("input_ids", "attention_mask"):
+        assert torch.equal(batch[name], prompts[name])
+    assert "labels" not in prompts
+    for row, (sample, frames, _) in enumerate(items()):
+        labels = batch["labels"][row]
+        assert labels[labels != IGNORED].tolist() == apart.choice_ids(sample)[sample.label]
+        own, most = QUERIES * len(frames), QUERIES * 4
+        width = int(batch["attention_mask"][row, most:].sum())
+        assert batch["attention_mask"][row, :most].tolist() == [1] * own + [0] * (most - own)
+        assert batch["attention_mask"][row, most : most + width].all()
+        text = batch["input_ids"][row, most : most + width].tolist()
+        tail = [tokenizer.eos_token_id] if tokenizer is TOKENIZERS["byte_level"] else []
+        assert text == joined.text_ids(sample)[1] + tail  # EOS as the tokenizer itself adds it
+    lengths = [len(apart.answer_ids(s.answer)) for s in (SHORT, LONG)]
+    assert batch["labels"].shape == (2, max(lengths))

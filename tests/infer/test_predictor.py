@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import torch
 
-from mtrans.core.errors import CheckpointError, SettingsError, VideoError
+from mtrans.core.errors import CheckpointError, VideoError
 from mtrans.core.records import Sample
 from mtrans.core.settings import load_settings
 from mtrans.infer.predictor import Predictor, as_image_model, load_predictor
 from mtrans.train import sources
-from mtrans.train.run_folder import RunFolder
+from mtrans.train.run_folder import RunFolder, read_jsonl
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +227,10 @@ def test_an_adapted_run_differs_from_its_start(
     assert adapted.probabilities != pytest.approx(before.probabilities, abs=1e-3)
 
 
-@pytest.mark.parametrize(("family", "llm"), [("blip2", "opt"), ("instructblip", "opt")])
+@pytest.mark.parametrize(
+    ("family", "llm"),
+    [("blip-2", "opt"), ("instructblip", "opt"), ("blip-2", "t5"), ("instructblip", "t5")],
+)
 def test_other_families_are_adapted_and_asked(
     family: str, llm: str, small: Path, samples: list[Sample], tmp_path: Path
 ) -> None:
@@ -241,17 +244,37 @@ def test_other_families_are_adapted_and_asked(
     assert [p.parse for p in made] == ["scored", "open"]
 
 
-def test_an_encoder_decoder_is_asked_but_not_adapted(
+def test_an_encoder_decoder_learns_and_answers_alike_when_loaded(
     small: Path, samples: list[Sample], tmp_path: Path
 ) -> None:
     from mtrans.train.adapt import adapt
     from train.small import make_backbone, small_settings
 
     folder = make_backbone(tmp_path / "t5", llm="t5")
-    made = list(load_predictor(folder, device="cpu").predict(samples[:2], use_cache=False))
-    assert [p.parse for p in made] == ["scored", "open"]
-    with pytest.raises(SettingsError, match="encoder-decoder"):
-        adapt(small_settings(folder, small / "cache"), samples, None, tmp_path / "run")
+    values = {
+        "train.max_steps": 24,
+        "train.evaluate_every": 12,
+        "train.learning_rate": 3e-2,
+        "train.micro_batch_size": 2,
+        "train.gradient_checkpointing": True,
+        "model.pool": "concat",
+        "frames.sampling": "fps",
+        "frames.fps": 3.0,
+    }
+    settings = small_settings(folder, small / "cache", **values)
+    run = adapt(settings, samples, samples, tmp_path / "run", progress=False)
+    curve = [r["loss"] for r in read_jsonl(run.log_file) if "loss" in r]
+    assert sum(curve[-5:]) < 0.8 * sum(curve[:5])
+    predictor = load_predictor(run.path, device="cpu")
+    made = list(predictor.predict(samples))
+    again = list(load_predictor(run.path, device="cpu").predict(samples))
+    assert [p.log_likelihoods for p in made] == [p.log_likelihoods for p in again]
+    assert [p.answer for p in made] == [p.answer for p in again]
+    assert {p.parse for p in made} == {"scored", "open"}
+    short = load_predictor(run.path, device="cpu", max_new_tokens=1)
+    answer = short.ask(samples[1].video, "what is it ?", context=samples[1].context)
+    assert answer.tokens["answer"] == 1  # the decoder's start token is not part of it
+    assert answer.tokens["visual"] == 4 * len(answer.times)
 
 
 def test_a_run_with_bf16_weights_is_loaded_as_such(

@@ -9,6 +9,7 @@ import numpy as np
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
 from models.tiny_random import IMAGE, tiny_image_model
@@ -21,10 +22,14 @@ TEXT = "question : answer context which way does the square move ? left right up
 WORDS = TEXT.split()
 
 
-def _tokenizer(first: list[str]) -> PreTrainedTokenizerFast:
+def _tokenizer(first: list[str], *, adds_eos: bool = False) -> PreTrainedTokenizerFast:
     vocabulary = {word: i for i, word in enumerate([*first, *dict.fromkeys(WORDS)])}
     tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = Whitespace()
+    if adds_eos:
+        tokenizer.post_processor = TemplateProcessing(
+            single="$A </s>", special_tokens=[("</s>", vocabulary["</s>"])]
+        )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token="<pad>",
@@ -40,7 +45,7 @@ def make_backbone(folder: Path, family: str = "instructblip", llm: str = "llama"
     model.config.image_token_id = model.config.image_token_index
     model.save_pretrained(folder)
     special = ["<pad>", "<s>", "</s>", "<unk>"]
-    _tokenizer(special).save_pretrained(folder)
+    _tokenizer(special, adds_eos=llm == "t5").save_pretrained(folder)
     _tokenizer(special).save_pretrained(folder / "qformer_tokenizer")
     return folder
 

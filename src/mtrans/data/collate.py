@@ -3,9 +3,13 @@
     input_ids   [v v v v][prompt ...   :][ left EOS]      v: placeholder of a visual token
     labels       - - - -  - - -  ... - -    left EOS      -: -100, no loss
 
+An encoder-decoder LLM (Flan-T5) reads visual tokens and prompt and writes the answer elsewhere:
+
+    input_ids   [v v v v][prompt ...   :][EOS]      labels   [left EOS]
+
 Prompt and answer are tokenised apart and their ids joined, so that the boundary between them is the
 same in training, in scoring of candidates and in generation, whatever the tokenizer would have
-merged. Training pads on the right, generation on the left.
+merged. Training pads on the right, generation of a decoder-only LLM on the left.
 """
 
 from __future__ import annotations
@@ -38,13 +42,15 @@ class Collator:
 
     Args:
         tokenizer: The LLM's tokenizer (transformers). What it puts before a text by itself (BOS) is
-            kept, an EOS it adds after one is dropped.
+            kept; an EOS it adds after one is dropped where the answer follows.
         qformer_tokenizer: The Q-Former's; None for backbones whose Q-Former reads no text (BLIP-2):
             the batch then has no ``qformer_*`` entries.
         settings: The run's settings; prompt and model are used.
         image_token_id: Placeholder of a visual token in `input_ids`.
         visual_tokens: Frames (`T`) -> visual tokens (`K`).
         style: The backbone's prompt style.
+        encoder_decoder: Whether the LLM has an encoder for the prompt, so that labels hold the
+            answer alone.
 
     Attributes:
         cut: Texts that were shortened to `prompt.max_text_tokens`: Counter of ``context`` (turns
@@ -62,6 +68,7 @@ class Collator:
         image_token_id: int,
         visual_tokens: Callable[[int], int],
         style: str,
+        encoder_decoder: bool = False,
     ):
         if tokenizer.eos_token_id is None:
             raise SettingsError(
@@ -73,6 +80,7 @@ class Collator:
         self.image_token_id = image_token_id
         self.visual_tokens = visual_tokens
         self.style = pick_style(settings.prompt, style)
+        self.encoder_decoder = encoder_decoder
         self.cut: Counter[str] = Counter()
         self._space = "" if _adds_space(tokenizer) else " "
         self._texts: dict[_Key, tuple[list[int], list[int]]] = {}
@@ -87,7 +95,8 @@ class Collator:
         Returns:
             `pixel_values` float[B, T, 3, H, W] or `patch_features` float[B, T, P, Cv];
             `frame_times` float[B, T]; `frame_mask` bool[B, T]; `qformer_input_ids` and
-            `qformer_attention_mask` int[B, L]; `input_ids`, `attention_mask`, `labels` int[B, S].
+            `qformer_attention_mask` int[B, L]; `input_ids`, `attention_mask`, `labels` int[B, S],
+            with an encoder-decoder LLM `labels` int[B, A].
 
         Raises:
             ManifestError: A sample has no answer.
@@ -100,7 +109,9 @@ class Collator:
         return self._batch(items, answers=[self.answer_ids(s.answer or "") for s, _, _ in items])
 
     def prompts(self, items: Sequence[Item]) -> dict[str, Tensor]:
-        """Builds a batch to generate from: prompts alone, left-padded, without labels.
+        """Builds a batch to generate from: prompts alone, without labels.
+
+        Prompts of a decoder-only LLM, which goes on where they end, are left-padded.
 
         Args:
             items: Samples with frames; answers are not looked at.
@@ -158,6 +169,8 @@ class Collator:
     def _llm_ids(self, sample: Sample) -> list[int]:
         prompt = build_prompt(sample, self.settings.model, self.settings.prompt, self.style)
         ids = list(self.tokenizer(prompt.llm_text)["input_ids"])
+        if self.encoder_decoder:  # its encoder was trained on texts with their EOS
+            return ids
         while ids and ids[-1] == self.tokenizer.eos_token_id:
             ids.pop()
         return ids
@@ -171,20 +184,29 @@ class Collator:
             ids, mask = pad_rows(rows, [[1] * len(r) for r in rows], pad, left=False)
             batch["qformer_input_ids"], batch["qformer_attention_mask"] = ids, mask
         most = self.visual_tokens(batch["frame_mask"].shape[1])
-        rows, masks, labels = [], [], []
+        rows, masks = [], []
         for place, (_, prompt) in enumerate(texts):
-            answer = answers[place] if answers is not None else []
+            answer = answers[place] if answers is not None and not self.encoder_decoder else []
             # under pool = concat a shorter clip has fewer visual tokens: the rest is masked
             own = self.visual_tokens(int(batch["frame_mask"][place].sum()))
             rows.append([self.image_token_id] * most + prompt + answer)
             masks.append([1] * own + [0] * (most - own) + [1] * (len(prompt) + len(answer)))
-            labels.append([IGNORED] * (most + len(prompt)) + answer)
-        left = answers is None
+        left = answers is None and not self.encoder_decoder
         ids, mask = pad_rows(rows, masks, _pad_id(self.tokenizer), left=left)
         batch["input_ids"], batch["attention_mask"] = ids, mask
         if answers is not None:
-            batch["labels"], _ = pad_rows(labels, masks, IGNORED, left=left)
+            batch["labels"] = self._labels(rows, answers)
         return batch
+
+    def _labels(self, rows: list[list[int]], answers: list[list[int]]) -> Tensor:
+        """Returns int64[B, S] with answers at the ends of their rows, or int64[B, A] answers."""
+        labels = answers
+        if not self.encoder_decoder:
+            labels = [
+                [IGNORED] * (len(row) - len(answer)) + answer
+                for row, answer in zip(rows, answers, strict=True)
+            ]
+        return pad_rows(labels, [[1] * len(row) for row in labels], IGNORED, left=False)[0]
 
 
 def pad_frames(items: Sequence[Item]) -> dict[str, Tensor]:

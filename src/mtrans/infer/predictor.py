@@ -258,8 +258,9 @@ class Predictor:
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.eos_token_id if pad is None else pad,
         )
-        if self.backbone.base.config.use_decoder_only_language_model:
-            ids = ids[:, batch["input_ids"].shape[1] :]
+        decoder_only = self.backbone.base.config.use_decoder_only_language_model
+        # before the answer stands the prompt, or the decoder's start token
+        ids = ids[:, batch["input_ids"].shape[1] if decoder_only else 1 :]
         texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
         ends = (ids == tokenizer.eos_token_id).int()
         lengths = torch.where(ends.any(dim=1), ends.argmax(dim=1) + 1, ids.shape[1]).tolist()

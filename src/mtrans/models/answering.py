@@ -31,6 +31,23 @@ def positions(attention_mask: Tensor) -> Tensor:
     return (attention_mask.long().cumsum(dim=1) - 1).clamp(min=0)
 
 
+def close_gaps(embeds: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """Moves what is not attended behind what is, in its order.
+
+    T5's relative positions count every place between two tokens, attended or not, and know no
+    position ids: a gap would change the answer.
+
+    Args:
+        embeds: float[B, S, D].
+        seen: int[B, S], 0 where not attended.
+
+    Returns:
+        Both in the new order.
+    """
+    order = (seen == 0).to(torch.uint8).argsort(dim=1, stable=True)
+    return embeds.gather(1, repeat(order, "b s -> b s d", d=embeds.shape[2])), seen.gather(1, order)
+
+
 def answer_loss(logits: Tensor, targets: Tensor, num_items: Tensor | int | None) -> Tensor:
     """Cross-entropy over answer tokens.
 
@@ -87,6 +104,8 @@ class AnsweringMixin(Base):
             queries = int(self.config.num_query_tokens)
             there = repeat(inputs.frame_mask.to(seen.dtype), "b t -> b (t q)", q=queries)
             seen = seen.masked_scatter(place, there)
+        if not self.config.use_decoder_only_language_model:
+            embeds, seen = close_gaps(embeds, seen)
         return Read(visual, routing, embeds, seen)
 
     def _decode(
@@ -127,7 +146,7 @@ class AnsweringMixin(Base):
     ) -> tuple[Tensor | None, Tensor | None]:
         """Answers with an encoder-decoder LLM; its logits stand at the answer anyway."""
         out = self.language_model(
-            inputs_embeds=embeds, attention_mask=seen, labels=labels, **kwargs
+            inputs_embeds=embeds, attention_mask=seen, labels=labels, use_cache=False, **kwargs
         )
         if labels is None:
             return None, out.logits

@@ -214,7 +214,6 @@ def fresh_backbone(
 
     Raises:
         CheckpointError: The backbone given has an adapter, or other switches.
-        SettingsError: Its LLM is an encoder-decoder.
     """
     if backbone is None:
         dtype = pick_dtype(settings.dtype, device)
@@ -226,11 +225,6 @@ def fresh_backbone(
         raise CheckpointError("the backbone given carries an adapter already; load it afresh")
     elif backbone.base.settings != settings.model:
         raise CheckpointError("the backbone given has other switches than settings.model")
-    if not backbone.base.config.use_decoder_only_language_model:
-        raise SettingsError(
-            f"backbone '{backbone.name}' has an encoder-decoder LLM, which can be asked but not"
-            " adapted yet; choose one with a decoder-only LLM (Vicuna, OPT)"
-        )
     seed_everything(settings.train.seed)
     for module in backbone.base.modules():
         if isinstance(module, NEW_MODULES):

@@ -140,6 +140,7 @@ def make_collator(backbone: Backbone, settings: RunSettings) -> Collator:
         backbone.base.config.image_token_id,
         backbone.base.visual_tokens,
         backbone.prompt_style,
+        encoder_decoder=not backbone.base.config.use_decoder_only_language_model,
     )
 
 
