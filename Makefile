@@ -33,8 +33,9 @@ format: $(STAMP) ## put the style right
 	$(BIN)/ruff check --fix src tests
 	$(BIN)/ruff format src tests
 
-docs: $(STAMP)   ## regenerate the command reference
+docs: $(STAMP)   ## regenerate the command reference and the page of data sets
 	$(BIN)/python -m mtrans.app.reference > docs/commands.md
+	$(BIN)/python -m mtrans.app.datasets > docs/datasets.md
 
 clean:           ## remove the environment and caches (runs and data stay)
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache

@@ -9,10 +9,12 @@ from typing import Annotated
 
 import typer
 
-from mtrans.app import output
+from mtrans.app import commands_sets, output
 
 worlds = typer.Typer(help="Synthetic test benches with known truth.", no_args_is_help=False)
-data = typer.Typer(help="Manifests: check and convert.", no_args_is_help=False)
+data = typer.Typer(help="Data sets and manifests: list, prepare, check, convert.")
+data.command("list")(commands_sets.list_sets)
+data.command("prepare")(commands_sets.prepare)
 
 
 class Form(StrEnum):

@@ -19,6 +19,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from mtrans.core.records import Score
     from mtrans.data.check import Check
+    from mtrans.data.prepare import Outcome
     from mtrans.measure.compare import Comparison
 
 SYNTHETIC = (
@@ -149,6 +150,29 @@ def check_table(check: Check) -> Table:
             percent(kind.chance),
             ", ".join(shown) + (f", {more} more" if more > 0 else ""),
         )
+    return made
+
+
+def prepared_table(done: Outcome) -> Table:
+    """Returns the splits that `mtrans data prepare` wrote."""
+    made = table(
+        "split", "questions", "clips", "missing", "commonest %", "chance %", "the answers", text=1
+    )
+    made.columns[-1].justify = "left"
+    for split, found in done.splits.items():
+        for name, kind in found.types.items():
+            shown = [f"{answer} {n}" for answer, n in list(kind["answers"].items())[:4]]
+            more = kind["different_answers"] - len(shown)
+            several = len(found.types) > 1
+            made.add_row(
+                f"{split}: {name or DASH}" if several else split,
+                str(kind["samples"]),
+                DASH if several else str(found.videos),
+                DASH if several else str(found.missing),
+                percent(kind["majority"]),
+                percent(kind["chance"]),
+                ", ".join(shown) + (f", {more} more" if more > 0 else ""),
+            )
     return made
 
 
