@@ -98,6 +98,8 @@ def _python_value(value: dict[str, Any]) -> Any:
         return np.array(value["array"])
     if list(value) == ["tuple"]:
         return tuple(value["tuple"])
+    if value and all(key.isdigit() for key in value):  # ids are numbers in pickles
+        return {int(key): item for key, item in value.items()}
     return value
 
 
