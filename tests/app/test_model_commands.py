@@ -84,10 +84,12 @@ def test_adapt_with_a_bad_clip(
     (tmp_path / "bad.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     words = [*adapt_words, "--data", tmp_path / "bad.jsonl", "--out", tmp_path / "run"]
     one_line_error(mtrans(*words), "gone.mp4")
-    done = mtrans(*words, "--skip-bad", "--fresh", "--out", tmp_path / "run2")
+    one_line_error(mtrans(*words, "--skip-bad"), "train.skip_bad", "--fresh to move that run away")
+    done = mtrans(*words, "--skip-bad", "--fresh")
     assert done.status == 0, done.err
     assert "left out 1 clips" in done.err
-    assert [s["samples"] for s in RunFolder(tmp_path / "run2").info()["skipped"]] == [["1-open"]]
+    assert "run.old-1" in done.err
+    assert [s["samples"] for s in RunFolder(tmp_path / "run").info()["skipped"]] == [["1-open"]]
 
 
 def test_eval_prints_intervals_and_chance(mtrans: Command, run: Path, small: Path) -> None:

@@ -265,16 +265,53 @@ def test_a_run_killed_after_its_last_step_is_closed_without_training(
     assert run.log_file.read_bytes() == log
 
 
-def test_an_unfinished_run_starts_again_when_it_shall_not_resume(
-    small: Path, samples: list[Sample], tmp_path: Path
+@pytest.mark.parametrize("status", ["finished", "running"])
+def test_a_run_starts_again_when_it_shall_not_resume(
+    status: str,
+    small: Path,
+    samples: list[Sample],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     settings = settings_of(small, **{"train.max_steps": 3})
     run = adapt(settings, samples, None, tmp_path / "run", progress=False)
+    run.update(status=status, mark="first")
+    run.predictions().write_text("{}\n")
     before = weights(run)
-    run.update(status="running")
-    adapt(settings, samples, None, tmp_path / "run", resume=False, progress=False)
-    assert "resumed" not in run.info()
-    assert same(weights(run), before)
+    capsys.readouterr()
+    for n, seed in ((1, 0), (2, 1)):
+        other = dataclasses.replace(settings, train=dataclasses.replace(settings.train, seed=seed))
+        again = adapt(other, samples, None, run.path, resume=False, progress=False)
+        assert again.path == run.path
+        assert again.state() == "finished"
+        assert "resumed" not in again.info()
+        assert "mark" not in again.info()
+        assert not again.predictions().exists()
+        assert same(weights(again), before) == (seed == 0)  # as a first run would have been
+        said = [line for line in capsys.readouterr().err.splitlines() if "old-" in line]
+        assert said == [f"the run in '{run.path}' is '{run.path}.old-{n}' now; a new one starts"]
+    old = RunFolder(tmp_path / "run.old-1")
+    assert old.info()["mark"] == "first"
+    assert old.info()["status"] == status
+    assert old.predictions().exists()
+    assert same(weights(old), before)
+
+
+def test_only_runs_are_moved_away(
+    small: Path, samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(small, **{"train.max_steps": 1})
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("all of it")
+    with pytest.raises(CheckpointError, match="other files and no run"):
+        adapt(settings, samples, None, tmp_path / "mine", resume=False, progress=False)
+    assert (tmp_path / "mine" / "thesis.txt").exists()
+    run = adapt(settings, samples, None, tmp_path / "run", resume=False, progress=False)
+    assert [p.name for p in tmp_path.iterdir() if "old" in p.name] == []
+    monkeypatch.chdir(run.path)
+    with pytest.raises(CheckpointError, match="change to its parent"):
+        adapt(settings, samples, None, ".", resume=False, progress=False)
+    assert run.state() == "finished"
 
 
 def test_temperature_falls_over_a_run(small: Path, samples: list[Sample], tmp_path: Path) -> None:

@@ -117,7 +117,8 @@ class VideoModel:
             val: Validation clips, for early stopping and the choice of the best adapter.
             out: The run folder to write.
             baseline: A contender in place of the method: text, single, mean or concat.
-            resume: Go on with an unfinished run; otherwise it starts again.
+            resume: Go on with the run that is there; otherwise it is moved to ``<out>.old-<n>``
+                and a new one starts.
             progress: Show progress on standard error.
             **settings: Settings to change, as for :func:`load`; those of training by their dotted
                 names, since `train` is the data here.

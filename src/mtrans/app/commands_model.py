@@ -53,7 +53,11 @@ def adapt(
         bool, typer.Option("--dry-run", help="Say what would be done, and stop.")
     ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume/--fresh", help="Go on with an unfinished run, or start anew.")
+        bool,
+        typer.Option(
+            "--resume/--fresh",
+            help="Go on with the run in --out, or move it to OUT.old-1 (-2, ...) and start anew.",
+        ),
     ] = True,
 ) -> None:
     """Adapt an image model to video with labelled clips.

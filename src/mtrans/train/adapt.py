@@ -59,6 +59,7 @@ from mtrans.train.run_folder import (
     now,
     open_run,
     read_jsonl,
+    set_aside,
     write_settings,
 )
 from mtrans.train.sources import make_collator, one_line, open_source, usable
@@ -111,7 +112,8 @@ def adapt(
         val: Validation samples for early stopping and the choice of the best adapter.
         out: The run folder. An unfinished run with the same settings and data is resumed, a
             finished one is left as it is.
-        resume: Whether an unfinished run goes on; otherwise it starts again.
+        resume: Whether a run that is there goes on; otherwise it is moved to ``<out>.old-<n>``,
+            finished or not and whatever its settings, and a new one starts.
         backbone: A loaded backbone without an adapter, whose switches are `settings.model`; it
             carries the adapter afterwards. None loads `settings.backbone`.
         progress: Show progress on standard error.
@@ -130,7 +132,10 @@ def adapt(
     where = find_where(settings)
     run, state = _open_together(where, Path(out), settings, train, val, resume)
     if state == "finished":
-        say(f"'{run.path}' is finished; nothing to do", progress and where.main)
+        say(
+            f"'{run.path}' is finished; nothing to do (to train again: --fresh, or resume=False)",
+            progress and where.main,
+        )
         return run
     backbone = fresh_backbone(settings, backbone, where.device)
     started = time.monotonic()
@@ -249,9 +254,10 @@ def _open_together(
     if where.main:
         data = {"train": describe_data(train), **({"val": describe_data(val)} if val else {})}
         try:
-            answer = [
-                open_run(path, settings, data, resume=resume, device=device_name(where.device))[1]
-            ]
+            moved = None if resume else set_aside(path)
+            if moved is not None:
+                say(f"the run in '{path}' is '{moved}' now; a new one starts")
+            answer = [open_run(path, settings, data, device=device_name(where.device))[1]]
         except MTransError as error:
             answer = [error]
     if where.processes > 1:

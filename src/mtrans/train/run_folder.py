@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import itertools
 import json
 import os
 import platform
@@ -153,7 +154,7 @@ class RunFolder:
         return self.checkpoints / f"checkpoint-{steps[-1]}" if steps else None
 
     def forget_progress(self) -> None:
-        """Removes what an unfinished run left, so that it starts again."""
+        """Removes what a run without a checkpoint left, so that it starts again."""
         for folder in (self.checkpoints, self.tensorboard, self.adapter):
             shutil.rmtree(folder, ignore_errors=True)
         self.log_file.unlink(missing_ok=True)
@@ -164,7 +165,6 @@ def open_run(
     settings: RunSettings,
     data: Mapping[str, Any],
     *,
-    resume: bool = True,
     device: str = "",
 ) -> tuple[RunFolder, RunState]:
     """Opens a run folder for these settings and data, creating it where there is none.
@@ -173,7 +173,6 @@ def open_run(
         path: The folder.
         settings: What shall be run.
         data: Hashes and counts from :func:`describe_data`, by split.
-        resume: Go on with an unfinished run; otherwise it starts again.
         device: Name of the device, for run.json.
 
     Returns:
@@ -188,7 +187,7 @@ def open_run(
         _check_same(run, settings, data)
         if state == "finished":
             return run, state
-        if resume and run.last_checkpoint() is not None:
+        if run.last_checkpoint() is not None:
             info = run.info()
             run.update(resumed=[*info.get("resumed", []), now()])
             return run, state
@@ -218,6 +217,32 @@ def open_run(
     return run, "new"
 
 
+def set_aside(path: Path) -> Path | None:
+    """Moves a run to the first free ``<path>.old-<n>``, so that another can take its place.
+
+    Args:
+        path: The run folder.
+
+    Returns:
+        Where it is now; None where there was no run.
+
+    Raises:
+        CheckpointError: It can't be moved.
+    """
+    if RunFolder(path).state() == "new":
+        return None
+    here = path.resolve()
+    if Path.cwd().is_relative_to(here):
+        raise CheckpointError(f"'{path}' can't be moved away from inside it; change to its parent")
+    places = (here.with_name(f"{here.name}.old-{n}") for n in itertools.count(1))
+    free = next(place for place in places if not place.exists())
+    try:
+        here.rename(free)
+    except OSError as error:
+        raise CheckpointError(f"'{path}' can't be moved to '{free}': {error.strerror}") from error
+    return path.with_name(free.name)
+
+
 def _check_same(run: RunFolder, settings: RunSettings, data: Mapping[str, Any]) -> None:
     there, here = flatten(settings_to_dict(run.settings())), flatten(settings_to_dict(settings))
     differ = [
@@ -229,7 +254,7 @@ def _check_same(run: RunFolder, settings: RunSettings, data: Mapping[str, Any]) 
         more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""
         raise CheckpointError(
             f"'{run.path}' holds a run with other settings ({'; '.join(differ[:3])}{more});"
-            " choose another --out, or delete that folder"
+            " choose another --out, or --fresh to move that run away"
         )
     before = run.info().get("data", {})
     for split in sorted({*before, *data}):
@@ -237,7 +262,8 @@ def _check_same(run: RunFolder, settings: RunSettings, data: Mapping[str, Any]) 
         if a.get("hash") != b.get("hash"):
             raise CheckpointError(
                 f"'{run.path}' holds a run on other {split} data ({a.get('samples', 0)} samples"
-                f" there, {b.get('samples', 0)} here, contents differ); choose another --out"
+                f" there, {b.get('samples', 0)} here, contents differ); choose another --out, or"
+                " --fresh to move that run away"
             )
 
 
