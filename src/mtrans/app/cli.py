@@ -12,7 +12,13 @@ from typing import Annotated
 import typer
 
 import mtrans
-from mtrans.app import commands_bench, commands_data, commands_model, commands_report
+from mtrans.app import (
+    commands_bench,
+    commands_data,
+    commands_model,
+    commands_report,
+    commands_study,
+)
 from mtrans.app.errors import FriendlyGroup
 
 app = typer.Typer(
@@ -26,6 +32,7 @@ app = typer.Typer(
 
 app.add_typer(commands_data.worlds, name="worlds")
 app.add_typer(commands_data.data, name="data")
+app.add_typer(commands_study.study, name="study")
 app.add_typer(commands_bench.bench, name="bench")
 app.command("adapt")(commands_model.adapt)
 app.command("eval")(commands_model.evaluate)

@@ -7,7 +7,7 @@ and the page's own content security policy forbids everything else.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,16 @@ def build(
     runs = [read_run(folder) for folder in (run_folder, *compare)]
     _tell_apart(runs)
     path = Path(out) if out is not None else Path(run_folder) / "report.html"
-    html = render(runs)
+    write_page(path, render(runs))
+    return path
+
+
+def write_page(path: Path, html: str) -> None:
+    """Writes a page, whole or not at all.
+
+    Raises:
+        CheckpointError: It can't be written.
+    """
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,11 +64,15 @@ def build(
         partial.replace(path)
     except OSError as error:
         raise CheckpointError(f"report '{path}' can't be written: {error.strerror}") from error
-    return path
 
 
 def render(runs: Sequence[Run]) -> str:
     """Returns the page of the first run, beside the others."""
+    return fill("report.html.j2", _page(runs))
+
+
+def fill(template: str, values: Mapping[str, Any]) -> str:
+    """Returns a template of this folder with its values, version and date filled in."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,  # questions and answers are other people's text
@@ -68,7 +81,10 @@ def render(runs: Sequence[Run]) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(FILTERS)
-    return environment.get_template("report.html.j2").render(_page(runs))
+    made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return environment.get_template(template).render(
+        {**values, "version": mtrans.__version__, "made": made}
+    )
 
 
 def _page(runs: Sequence[Run]) -> dict[str, Any]:
@@ -106,8 +122,6 @@ def _page(runs: Sequence[Run]) -> dict[str, Any]:
             f.name for f in sorted(run.path.glob("predictions*.jsonl")) if f != run.source
         ],
         "missing": missing,
-        "version": mtrans.__version__,
-        "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
 
 

@@ -7,7 +7,7 @@ serves light mode, dark mode and paper, and its text is real text for screen rea
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
@@ -25,13 +25,17 @@ class Series:
         name: For the legend.
         x: Steps.
         y: Values; those that are not finite are left out.
-        mark: ``max`` or ``min`` marks that point; empty marks none.
+        mark: ``max`` or ``min`` marks that point, ``all`` every point; empty marks none.
+        low: Lower ends of the values' intervals, drawn as whiskers; empty for none.
+        high: Upper ends.
     """
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
     mark: str = ""
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
 
     def points(self) -> list[tuple[float, float]]:
         """Returns the finite points, thinned to what a picture can show."""
@@ -41,13 +45,22 @@ class Series:
         return kept if not finite or kept[-1] == finite[-1] else [*kept, finite[-1]]
 
 
-def line_chart(series: Sequence[Series], *, title: str, percent: bool = False) -> Markup:
-    """Draws lines over training steps.
+def line_chart(
+    series: Sequence[Series],
+    *,
+    title: str,
+    percent: bool = False,
+    unit: str = "step",
+    x_names: Sequence[str] = (),
+) -> Markup:
+    """Draws lines over training steps, or over something else.
 
     Args:
         series: At most six are told apart by colour and dash.
         title: Read out by screen readers.
         percent: Values are fractions, shown in percent.
+        unit: What x is.
+        x_names: Names of x = 0, 1, 2, ..., in place of numbers.
 
     Returns:
         An ``<svg>`` element, empty where no series has a finite point.
@@ -56,8 +69,9 @@ def line_chart(series: Sequence[Series], *, title: str, percent: bool = False) -
     if not lines:
         return Markup("")
     xs = [x for _, points in lines for x, _ in points]
-    ys = [y for _, points in lines for _, y in points]
-    x_ticks = ticks(min(xs), max(xs), 5)
+    ys = [y for s, points in lines for y in (*(y for _, y in points), *s.low, *s.high)]
+    x_ticks = [float(i) for i in range(len(x_names))] or ticks(min(xs), max(xs), 5)
+    named = dict(zip(x_ticks, x_names, strict=False))
     y_ticks = ticks(min(ys), max(ys), 5)
     x_low, x_high = min(xs), max(max(xs), min(xs) + 1)
     y_low, y_high = min(y_ticks[0], min(ys)), max(y_ticks[-1], max(ys))
@@ -70,15 +84,22 @@ def line_chart(series: Sequence[Series], *, title: str, percent: bool = False) -
             round(HEIGHT - _BOTTOM - up * (HEIGHT - _TOP - _BOTTOM), 1),
         )
 
-    parts = [_axes(x_ticks, y_ticks, at, x_low, x_high, y_low, y_high, percent)]
+    parts = [_axes(x_ticks, y_ticks, at, x_low, x_high, y_low, y_high, percent, unit, named)]
     for i, (s, points) in enumerate(lines):
         path = " ".join(f"{x},{y}" for x, y in (at(*p) for p in points))
         parts.append(f'<polyline class="line s{i % 6}" points="{path}"/>')
-        if len(points) == 1 or s.mark:
+        for x, low, high in zip(s.x, s.low, s.high, strict=False):
+            (x1, y1), (_, y2) = at(x, low), at(x, high)
+            whisker = f'x1="{x1}" x2="{x1}" y1="{y1}" y2="{y2}" style="stroke-dasharray:none"'
+            parts.append(f'<line class="line s{i % 6}" opacity=".45" {whisker}/>')
+        if s.mark == "all":
+            for x, y in (at(*point) for point in points):
+                parts.append(f'<circle class="dot s{i % 6}" cx="{x}" cy="{y}" r="3"/>')
+        elif len(points) == 1 or s.mark:
             best = (min if s.mark == "min" else max)(points, key=lambda p: p[1])
             x, y = at(*best)
             parts.append(f'<circle class="dot s{i % 6}" cx="{x}" cy="{y}" r="4"/>')
-    said = "; ".join(_in_words(s.name, points, percent) for s, points in lines)
+    said = "; ".join(_in_words(s.name, points, percent, unit, named) for s, points in lines)
     return Markup(
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(f"{title}: {said}")}">'
         + "".join(parts)
@@ -120,6 +141,8 @@ def _axes(
     y_low: float,
     y_high: float,
     percent: bool,
+    unit: str,
+    named: Mapping[float, str],
 ) -> str:
     assert callable(at)
     parts = []
@@ -133,15 +156,22 @@ def _axes(
             continue
         x, _ = at(value, y_low)
         y = HEIGHT - _BOTTOM + 16
-        parts.append(f'<text x="{x}" y="{y}" text-anchor="middle">{short(value)}</text>')
+        shown = escape(named.get(value, short(value)))
+        parts.append(f'<text x="{x}" y="{y}" text-anchor="middle">{shown}</text>')
     parts.append(
-        f'<text class="unit" x="{WIDTH - _RIGHT}" y="{HEIGHT - 4}" text-anchor="end">step</text>'
+        f'<text class="unit" x="{WIDTH - _RIGHT}" y="{HEIGHT - 4}" text-anchor="end">'
+        f"{escape(unit)}</text>"
     )
     return "".join(parts)
 
 
-def _in_words(name: str, points: Sequence[tuple[float, float]], percent: bool) -> str:
-    (x0, y0), (x1, y1) = points[0], points[-1]
-    return (
-        f"{name} {short(y0, percent)} at step {short(x0)}, {short(y1, percent)} at step {short(x1)}"
-    )
+def _in_words(
+    name: str,
+    points: Sequence[tuple[float, float]],
+    percent: bool,
+    unit: str,
+    named: Mapping[float, str],
+) -> str:
+    ends = (points[0], points[-1])
+    words = (f"{short(y, percent)} at {unit} {named.get(x, short(x))}" for x, y in ends)
+    return f"{name} {', '.join(words)}"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import functools
 import json
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from mtrans.core.errors import MTransError
+from mtrans.core.errors import MTransError, SettingsError
 from mtrans.core.records import Sample
 from mtrans.core.settings import RunSettings, load_settings
 from mtrans.data.manifest import read_manifest
+from mtrans.data.subsets import order_units, units_of
 from mtrans.train.run_folder import RunFolder, describe_data, open_run
 
 CACHE = "cache"
@@ -38,8 +38,8 @@ class Job:
         baseline: Laid over the preset.
         values: Dotted settings, laid over both.
         overrides: ``key=value`` texts, laid over everything.
-        clips: Training clips to take, the same ones for all jobs and contained in any larger
-            number; None is all.
+        clips: Training clips to take, stratified, the same ones for all jobs and contained in any
+            larger number; None is all.
     """
 
     name: str
@@ -107,10 +107,12 @@ def _read(path: Path, clips: int | None, changed: int) -> tuple[tuple[Sample, ..
     """Reads a manifest once for all jobs, until it changes."""
     samples = read_manifest(path)
     if clips is not None:
-        videos = list(dict.fromkeys(s.video for s in samples))
-        random.Random(0).shuffle(videos)  # one order: a smaller subset lies in every larger one
-        kept = set(videos[:clips])
-        samples = [s for s in samples if s.video in kept]
+        names = units_of(samples, "video")
+        order = order_units(samples, names, seed=0)
+        if not 1 <= clips <= len(order):
+            raise SettingsError(f"clips={clips}: '{path}' has {len(order)} of them")
+        kept = set(order[:clips])
+        samples = [s for s, name in zip(samples, names, strict=True) if name in kept]
     return tuple(samples), describe_data(samples)
 
 

@@ -1,0 +1,68 @@
+"""`mtrans study`: a grid of runs from one description, resumable, with its table and report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mtrans.app import output
+
+if TYPE_CHECKING:
+    from mtrans.study.results import Results
+
+study = typer.Typer(help="Grids of runs from one description.", no_args_is_help=False)
+
+
+@study.command("run")
+def run(
+    plan: Annotated[Path, typer.Argument(help="YAML; `mtrans study example` prints one.")],
+    out: Annotated[Path, typer.Option(help="Folder to write to.")],
+    workers: Annotated[
+        int, typer.Option(min=1, help="Runs side by side, each on its share of the cores.")
+    ] = 1,
+) -> None:
+    """Run a study: every contender at every point of the grid, with every seed; then measure.
+
+    What is done is kept: a stopped study goes on where it was, a plan that grew runs what is new.
+    A run that fails stops no other; it is named at the end and tried again the next time.
+    """
+    from mtrans.study.grid import failures
+    from mtrans.study.plan_file import read_plan
+    from mtrans.study.run import run_study
+
+    output.quiet_libraries()
+    planned = read_plan(plan)
+    with output.progress("drawing clips") as step:
+        results, outcomes = run_study(planned, out, workers=workers, drawing=step)
+    _show(results, out)
+    if failed := failures(outcomes, out):
+        raise failed
+
+
+@study.command("show")
+def show(
+    folder: Annotated[Path, typer.Argument(help="The study's folder.")],
+) -> None:
+    """Measure what is there of a study and print its table; also of one that is not finished."""
+    from mtrans.study.run import load_study, publish
+
+    _show(publish(load_study(folder), folder), folder)
+
+
+@study.command("example")
+def example() -> None:
+    """Print a commented plan to start from."""
+    from mtrans.study.plan_file import EXAMPLE
+
+    print(EXAMPLE, end="")
+
+
+def _show(results: Results, folder: Path) -> None:
+    from mtrans.report.study import build_study
+    from mtrans.study.tables import markdown
+
+    print(markdown(results))
+    print(f"tables: {folder / 'table.md'}, {folder / 'table.csv'}, {folder / 'results.json'}")
+    print(f"report: {build_study(results, folder / 'report.html')}")

@@ -1,0 +1,123 @@
+"""A study's results -> one self-contained HTML file, in the form of a run's report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mtrans.report.build import fill, write_page
+from mtrans.report.plots import Series, line_chart
+from mtrans.study.plan import StudyPlan, text
+from mtrans.study.plan_file import plan_to_dict
+from mtrans.study.results import Results, Row
+from mtrans.study.tables import about, columns, part_of, slices
+
+LINES = 6
+"""Lines that a chart tells apart."""
+
+
+def build_study(results: Results, out: str | Path, name: str | None = None) -> Path:
+    """Writes the report of a study.
+
+    Args:
+        results: What was found.
+        out: The HTML file.
+        name: What the page calls the study; None is the file's folder.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        CheckpointError: It can't be written.
+    """
+    path = Path(out)
+    page = {
+        "name": name or path.resolve().parent.name,
+        "about": about(results.plan),
+        "worlds": sorted({d.world for d in results.plan.data if d.world}),
+        "sets": [_set(results, data.name) for data in results.plan.data],
+        "missing": results.missing,
+        "plan": plan_to_dict(results.plan),
+    }
+    write_page(path, fill("study.html.j2", page))
+    return path
+
+
+def _set(results: Results, name: str) -> dict[str, Any]:
+    """Returns what the page says of a data set."""
+    rows = results.of(name)
+    gaps = [row.against for row in rows if row.against]
+    ends = [abs(e) for gap in gaps for e in (gap.low, gap.high, gap.difference) if e is not None]
+    return {
+        "name": name,
+        "rows": [{"row": row, "label": label(row), "chosen": _words(row.chosen)} for row in rows],
+        "reach": max([*ends, 0.01]) * 1.05,
+        "parts": [
+            {"name": part, "scores": [(label(row), part_of(row, part)) for row in rows]}
+            for part in slices(rows)[1:]
+        ]
+        if rows
+        else [],
+        "curves": curves(results.plan, rows),
+        "searches": [
+            {
+                "label": label(row),
+                "trials": [(_words(t.values), t, t.values == row.chosen) for t in row.trials],
+            }
+            for row in rows
+            if row.trials
+        ],
+    }
+
+
+def curves(plan: StudyPlan, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Returns a chart for each varied number and part: a line a contender, over its values.
+
+    Values stand at equal distances, so that 1, 2, 4, 8 can be read. A contender that does not have
+    the setting (a baseline that fixes it) has no line.
+    """
+    charts = []
+    for key in columns(plan)[0]:
+        values = plan.vary[key]
+        if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
+            continue
+        values = tuple(sorted(values))
+        for part in slices(rows) if rows else []:
+            lines: dict[str, list[tuple[float, Any]]] = {}
+            for row in rows:
+                score = part_of(row, part)
+                if key in row.point and score is not None:
+                    others = {k: v for k, v in row.point.items() if k != key}
+                    name = ", ".join(filter(None, [row.contender, _words(others)]))
+                    place = float(values.index(row.point[key]))
+                    lines.setdefault(name, []).append((place, score))
+            series = [_series(name, points) for name, points in lines.items()][:LINES]
+            names = [text(v) for v in values]
+            title = f"{part.replace('_', ' ')}, over {key}"
+            svg = line_chart(series, title=title, percent=True, unit=key, x_names=names)
+            if svg:
+                charts.append({"title": title, "svg": svg, "names": [s.name for s in series]})
+    return charts
+
+
+def _series(name: str, points: Sequence[tuple[float, Any]]) -> Series:
+    placed = sorted(points, key=lambda point: point[0])
+    scores = [score for _, score in placed]
+    return Series(
+        name,
+        [x for x, _ in placed],
+        [s.value for s in scores],
+        mark="all",
+        low=[s.value if s.low is None else s.low for s in scores],
+        high=[s.value if s.high is None else s.high for s in scores],
+    )
+
+
+def label(row: Row) -> str:
+    """Returns a row's name."""
+    return ", ".join(filter(None, [row.contender, _words(row.point)]))
+
+
+def _words(values: dict[str, Any]) -> str:
+    return ", ".join(f"{key}={text(value)}" for key, value in values.items())
