@@ -410,8 +410,8 @@ def test_bad_times(tmp_path: Path, times: list) -> None:
         read_frames(tmp_path / "a.mp4", times)
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(VideoError, match="no such file"):
+def test_a_folder_needs_pictures(tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match="a folder without pictures"):
         probe(tmp_path)
 
 

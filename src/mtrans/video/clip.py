@@ -6,7 +6,8 @@ from pathlib import Path
 
 from mtrans.core.errors import VideoError
 from mtrans.core.settings import FrameSettings
-from mtrans.video.decode import Frames, VideoReader
+from mtrans.video.container import Frames
+from mtrans.video.decode import open_video
 from mtrans.video.sampling import sample_times
 
 
@@ -19,7 +20,7 @@ def load_clip(
     """Samples a clip's frames. The same arguments give the same pixels on every call.
 
     Args:
-        path: A video file.
+        path: A video file, or a folder of numbered pictures (`mtrans.video.frames_folder`).
         settings: How many frames, and which.
         start: Clip's start in seconds from the first frame; None is the beginning.
         end: Clip's end in seconds; None, and anything later, is the video's end.
@@ -30,7 +31,7 @@ def load_clip(
     Raises:
         VideoError: The file is unreadable, damaged or truncated, or the window is not in it.
     """
-    with VideoReader(path) as video:
+    with open_video(path) as video:
         try:
             times = sample_times(settings, duration=video.info.duration, start=start, end=end)
         except VideoError as error:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 
 from mtrans.core.errors import VideoError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 # containers whose presentation times are stored, and whose index lists every keyframe
 _INDEXED = {"mov", "mp4", "matroska", "webm"}
@@ -40,6 +44,16 @@ class VideoInfo:
     """There is a sound stream."""
     rotation: int
     """Degrees (0, 90, 180, 270) by which stored frames are turned clockwise to be shown."""
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Decoded frames."""
+
+    pixels: NDArray[np.uint8]
+    """uint8 ``[T, H, W, 3]`` RGB, upright."""
+    times: NDArray[np.float64]
+    """float64 ``[T]``: when each is really shown, in seconds from the stream's first."""
 
 
 def open_container(path: str | Path) -> Any:

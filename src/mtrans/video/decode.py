@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Generator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -33,6 +32,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from mtrans.core.errors import VideoError
 from mtrans.video.container import (
+    Frames,
     VideoInfo,
     claimed_duration,
     keyframes,
@@ -40,6 +40,7 @@ from mtrans.video.container import (
     open_container,
     reason,
 )
+from mtrans.video.frames_folder import FrameFolder
 from mtrans.video.orientation import clockwise, orient, orientation
 
 if TYPE_CHECKING:
@@ -56,16 +57,6 @@ _FLAGS = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BIT
 _THREADS_FROM = 640 * 360  # pixels from which a second decoding thread pays
 
 
-@dataclass(frozen=True)
-class Frames:
-    """Decoded frames."""
-
-    pixels: NDArray[np.uint8]
-    """uint8 ``[T, H, W, 3]`` RGB, upright."""
-    times: NDArray[np.float64]
-    """float64 ``[T]``: when each is really shown, in seconds from the stream's first."""
-
-
 class _Shown(NamedTuple):
     frame: Any
     time: float
@@ -77,13 +68,22 @@ class _Key(NamedTuple):
     timestamp: int
 
 
+def open_video(path: str | Path) -> VideoReader | FrameFolder:
+    """Opens a video file, or a folder of numbered pictures.
+
+    Raises:
+        VideoError: Missing, or neither.
+    """
+    return FrameFolder(path) if Path(path).is_dir() else VideoReader(path)
+
+
 def probe(path: str | Path) -> VideoInfo:
-    """Opens a file and decodes its first frame.
+    """Opens a file and decodes its first frame, or looks into a folder of numbered pictures.
 
     Raises:
         VideoError: Missing, not a video, without a video stream, or damaged at its start.
     """
-    with VideoReader(path) as video:
+    with open_video(path) as video:
         return video.info
 
 
@@ -91,7 +91,7 @@ def read_frames(path: str | Path, times: ArrayLike) -> Frames:
     """Reads the frames shown at the given times.
 
     Args:
-        path: A video file.
+        path: A video file, or a folder of numbered pictures.
         times: float ``[T]`` seconds from the first frame, in any order; repeats are allowed.
 
     Returns:
@@ -100,7 +100,7 @@ def read_frames(path: str | Path, times: ArrayLike) -> Frames:
     Raises:
         VideoError: As `probe`, or the frames can't be had because the file is damaged or truncated.
     """
-    with VideoReader(path) as video:
+    with open_video(path) as video:
         return video.read(times)
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from mtrans.core.errors import SettingsError
+from mtrans.core.files import write_text
 from mtrans.core.records import Sample
 from mtrans.core.registry import Registry
 from mtrans.video.worlds.clip import World, WorldClip
@@ -113,9 +113,9 @@ def make_world(
     for split, clips in found.items():
         samples = balance(clips)
         lines = [json.dumps(s.to_json(), ensure_ascii=False) + "\n" for s in samples]
-        _replace(folder / f"{split}.jsonl", "".join(lines))
+        write_text(folder / f"{split}.jsonl", "".join(lines))
         totals[split] = len(samples)
-    _replace(folder / "README.md", _readme(spec, counts, totals))
+    write_text(folder / "README.md", _readme(spec, counts, totals))
     return totals
 
 
@@ -238,18 +238,12 @@ def _claim(folder: Path, spec: Spec) -> None:
     if not path.exists():
         if any((folder / "videos").iterdir()):
             raise SettingsError(f"{folder} holds videos but no {SPEC_FILE}; give an empty folder")
-        _replace(path, json.dumps(spec.to_json(), indent=2) + "\n")
+        write_text(path, json.dumps(spec.to_json(), indent=2) + "\n")
         return
     there, wanted = json.loads(path.read_text("utf-8")), spec.to_json()
     if differ := [k for k in wanted if there.get(k) != wanted[k]]:
         what = ", ".join(f"{k}={there.get(k)} (asked for: {wanted[k]})" for k in differ)
         raise SettingsError(f"{folder} was made with {what}; give another folder or the same spec")
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
 
 
 def _readme(spec: Spec, counts: Mapping[str, int], totals: Mapping[str, int]) -> str:
