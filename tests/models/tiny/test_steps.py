@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from mtrans.models.tiny.bridge import _Drawer
 from mtrans.models.tiny.steps import optimise
+from mtrans.video.worlds.stills import Question
 
 
 class Stop(Exception):
     """The run was killed."""
 
 
-def train(folder, stop_at: int | None = None) -> tuple[torch.Tensor, dict[str, float]]:
+class Kept:
+    """Something that grows with the losses and changes them in turn."""
+
+    def __init__(self) -> None:
+        self.value = 0.0
+
+    def state(self):
+        return {"value": self.value}
+
+    def restore(self, state):
+        self.value = state["value"]
+
+
+def train(folder, stop_at: int | None = None) -> tuple[torch.Tensor, float]:
     torch.manual_seed(0)
-    layer, memory = nn.Linear(3, 2), {"kept": 0.0}
+    layer, memory = nn.Linear(3, 2), Kept()
 
     def loss_of_step(step: int):
         if step == stop_at:
             raise Stop
         x = torch.randn(4, 3, generator=torch.Generator().manual_seed(step))
-        loss = (layer(x) * (1 + memory["kept"])).square().mean()
-        memory["kept"] += 0.1 * float(loss.detach())
+        loss = (layer(x) * (1 + memory.value)).square().mean()
+        memory.value += 0.1 * float(loss.detach())
         return loss, {}
 
     optimise(
@@ -30,7 +46,7 @@ def train(folder, stop_at: int | None = None) -> tuple[torch.Tensor, dict[str, f
         stage="test", bf16=False, every=2, check_every=4,
         checkpoint=folder / "test.ckpt", memory=memory,
     )  # fmt: skip
-    return layer.weight.detach(), memory
+    return layer.weight.detach(), memory.value
 
 
 def test_interrupted_stage_goes_on_exactly(tmp_path):
@@ -45,3 +61,15 @@ def test_interrupted_stage_goes_on_exactly(tmp_path):
     assert memory == kept
     # steps 9 to 12 only: two more lines
     assert len((tmp_path / "log.jsonl").read_text().splitlines()) == lines + 2
+
+
+def test_drawer_goes_on_where_it_was():
+    questions = [tuple(Question(t, f"{t} {i}", "yes") for t in ("a", "b")) for i in range(5)]
+    drawer = _Drawer(questions, np.random.default_rng(0))
+    drawer.draw(3)
+    drawer.learn(["a"], [0.1])
+    other = _Drawer(questions, np.random.default_rng(1))
+    other.restore(drawer.state())
+    first, second = drawer.draw(20), other.draw(20)
+    assert first[0].tolist() == second[0].tolist()
+    assert first[1] == second[1]

@@ -55,23 +55,32 @@ class _Drawer:
 
     Args:
         questions: The questions of each still.
+        rng: Source of the draws.
     """
 
     FLOOR = 0.03
     """Added to every type's loss, so that no type is forgotten."""
 
-    def __init__(self, questions: list[tuple[Any, ...]]):
+    def __init__(self, questions: list[tuple[Any, ...]], rng: np.random.Generator):
+        self._rng = rng
         self._places: dict[str, list[tuple[int, Any]]] = {}
         for row, asked in enumerate(questions):
             for question in asked:
                 self._places.setdefault(question.type, []).append((row, question))
-        self.loss = dict.fromkeys(self._places, 1.0)
-        """Recent loss of each type."""
+        self._loss = dict.fromkeys(self._places, 1.0)
 
-    def draw(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, list[Any]]:
+    def state(self) -> dict[str, Any]:
+        """Returns the recent losses and the state of the source; see `steps.Memory`."""
+        return {"loss": dict(self._loss), "rng": self._rng.bit_generator.state}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Takes a state back."""
+        self._loss, self._rng.bit_generator.state = state["loss"], state["rng"]
+
+    def draw(self, n: int) -> tuple[np.ndarray, list[Any]]:
         """Returns the stills' rows, int64[n], and the n questions."""
-        types = list(self._places)
-        weights = np.array([self.loss[t] + self.FLOOR for t in types])
+        rng, types = self._rng, list(self._places)
+        weights = np.array([self._loss[t] + self.FLOOR for t in types])
         drawn = [self._places[t] for t in rng.choice(types, size=n, p=weights / weights.sum())]
         picked = [places[int(rng.integers(len(places)))] for places in drawn]
         return np.array([row for row, _ in picked]), [question for _, question in picked]
@@ -80,7 +89,7 @@ class _Drawer:
         """Takes note of the losses of a step."""
         for kind in set(types):
             mine = float(np.mean([v for t, v in zip(types, losses, strict=True) if t == kind]))
-            self.loss[kind] += 0.05 * (mine - self.loss[kind])
+            self._loss[kind] += 0.05 * (mine - self._loss[kind])
 
 
 @torch.no_grad()
@@ -129,15 +138,14 @@ def train_bridge(
     seen = describe(model.vision_model, corpus, rng, recipe.bridge_stills)
     held = describe(model.vision_model, corpus, np.random.default_rng([recipe.seed, 6]), 600)
     ask = corpus.DESCRIBE
-    drawer = _Drawer(seen.questions)
+    drawer = _Drawer(seen.questions, rng)
     n_captions = int(recipe.bridge_batch * CAPTION_SHARE)
 
     def loss_of_step(step: int) -> tuple[Tensor, dict[str, float]]:
-        rng = np.random.default_rng([recipe.seed, 5, step])
         rows = rng.integers(len(seen.captions), size=n_captions)
         captions = [_Caption(ask, seen.captions[i]) for i in rows]
         caption = _loss(model, pieces, seen.features[rows], captions).mean()
-        rows, asked = drawer.draw(rng, recipe.bridge_batch - n_captions)
+        rows, asked = drawer.draw(recipe.bridge_batch - n_captions)
         each = _loss(model, pieces, seen.features[rows], asked)
         drawer.learn([q.type for q in asked], each.detach().tolist())
         question = each.mean()
@@ -148,7 +156,7 @@ def train_bridge(
         model.parameters(), loss_of_step, steps=recipe.bridge_steps,
         learning_rate=recipe.bridge_rate, log=log, stage="bridge",
         check=lambda: accuracy(model, pieces, held), check_every=500,
-        checkpoint=log.with_name("bridge.ckpt"), memory=drawer.loss,
+        checkpoint=log.with_name("bridge.ckpt"), memory=drawer,
     )  # fmt: skip
     return accuracy(model, pieces, held)
 

@@ -8,9 +8,20 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+
+
+class Memory(Protocol):
+    """What a stage's steps carry from one to the next, beside the parameters."""
+
+    def state(self) -> dict[str, Any]:
+        """Returns it as plain numbers, texts and dictionaries."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Takes a state back."""
 
 
 def optimise(
@@ -27,7 +38,7 @@ def optimise(
     check: Callable[[], dict[str, float]] | None = None,
     check_every: int = 1000,
     checkpoint: Path | None = None,
-    memory: dict[str, float] | None = None,
+    memory: Memory | None = None,
 ) -> None:
     """Minimises a loss.
 
@@ -45,7 +56,7 @@ def optimise(
         check_every: Steps between checks, and between checkpoints.
         checkpoint: File from which an interrupted stage goes on; gone when the stage is done.
             Exact where `loss_of_step` depends on its step, the parameters and `memory` alone.
-        memory: What `loss_of_step` keeps from step to step; saved with the checkpoint.
+        memory: What `loss_of_step` carries from step to step; saved with the checkpoint.
     """
     trained = [p for p in parameters if p.requires_grad]
     groups = [
@@ -55,7 +66,6 @@ def optimise(
     optimizer = torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98))
     start = time.time()
     sums: dict[str, float] = {}
-    memory = {} if memory is None else memory
     first = 1
     if checkpoint is not None and checkpoint.is_file():
         first = 1 + _load(checkpoint, trained, optimizer, memory)
@@ -91,13 +101,13 @@ def _save(
     step: int,
     trained: list[nn.Parameter],
     optimizer: torch.optim.Optimizer,
-    memory: dict[str, float],
+    memory: Memory | None,
 ) -> None:
     state = {
         "step": step,
         "parameters": [p.detach() for p in trained],
         "optimizer": optimizer.state_dict(),
-        "memory": dict(memory),
+        "memory": memory.state() if memory else None,
     }
     torch.save(state, path.with_suffix(".part"))
     os.replace(path.with_suffix(".part"), path)
@@ -107,7 +117,7 @@ def _load(
     path: Path,
     trained: list[nn.Parameter],
     optimizer: torch.optim.Optimizer,
-    memory: dict[str, float],
+    memory: Memory | None,
 ) -> int:
     """Puts a checkpoint back in place and returns its step."""
     state = torch.load(path, weights_only=True)
@@ -115,5 +125,6 @@ def _load(
         for parameter, saved in zip(trained, state["parameters"], strict=True):
             parameter.copy_(saved)
     optimizer.load_state_dict(state["optimizer"])
-    memory.update(state["memory"])
+    if memory:
+        memory.restore(state["memory"])
     return int(state["step"])
