@@ -99,7 +99,7 @@ def test_samples_are_valid(case: Case, tmp_path: Path) -> None:
     samples = list(prepared.samples)
     assert samples
     assert all(path.is_file() for path in prepared.files)
-    assert prepared.files
+    assert prepared.files or not case.adapter.files
     path = tmp_path / "m.jsonl"
     write_manifest(path, samples)
     assert read_manifest(path) == samples, "does not survive being written and read"
@@ -159,7 +159,8 @@ def test_wrong_file_is_one_clear_error(case: Case, content: bytes | str, tmp_pat
         left, error = attempt(case, annotations)
         if error is not None:
             assert "\n" not in error
-            assert file.name in error or "published" in error
+            # few rows may be left that can't be split as asked
+            assert any(w in error for w in (file.name, "published", "too few", "folds of"))
         else:  # a table that lost its last rows can't be told from a smaller one
             assert isinstance(content, str) or content in (b"{}", b"[]")
             assert left < len(whole.samples)

@@ -161,12 +161,13 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, record
 
 
-def read_csv(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
+def read_csv(path: Path, columns: Iterable[str], delimiter: str = ",") -> list[dict[str, str]]:
     """Reads a CSV file with a header; quoted fields may hold line breaks.
 
     Args:
         path: The file.
         columns: Columns that must be there.
+        delimiter: Between fields.
 
     Returns:
         Its rows, each column name -> text.
@@ -174,7 +175,8 @@ def read_csv(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
     Raises:
         DatasetError: It can't be read, lacks a column, or a row has too few fields.
     """
-    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), restval=None)
+    text = io.StringIO(read_text(path), newline="")
+    reader = csv.DictReader(text, restval=None, delimiter=delimiter)
     header = list(reader.fieldnames or ())
     missing = [c for c in columns if c not in header]
     if missing:
