@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from mtrans.core.settings import ModelSettings, PromptSettings
 from mtrans.data.adapters import ADAPTERS
@@ -56,6 +57,7 @@ class Case:
         annotations, videos = folder / "annotations", folder / "videos"
         shutil.copytree(FIXTURES / self.name / "annotations", annotations)
         build_pickles(annotations)
+        build_data_sets(annotations)
         videos.mkdir()
         for video in self.videos:
             (videos / video).parent.mkdir(parents=True, exist_ok=True)
@@ -90,6 +92,21 @@ def build_pickles(folder: Path) -> None:
     for file in [*folder.rglob("*.p.json"), *folder.rglob("*.pkl.json")]:
         value = json.loads(file.read_text(encoding="utf-8"), object_hook=_python_value)
         file.with_suffix("").write_bytes(pickle.dumps(value, protocol=2))
+        file.unlink()
+
+
+def build_data_sets(folder: Path) -> None:
+    for file in folder.rglob("*.hf.json"):
+        datasets = pytest.importorskip("datasets", reason="needs the extra [hf]")
+        datasets.disable_progress_bars()
+        made = datasets.DatasetDict()
+        for split, rows in json.loads(file.read_text(encoding="utf-8"))["splits"].items():
+            made[split] = datasets.Dataset.from_list(rows)
+            if "class" in made[split].column_names:
+                feature = datasets.ClassLabel(names=["yes", "no"])
+                made[split] = made[split].cast_column("class", feature)
+        place = file.with_suffix("").with_suffix("")
+        (made["all"] if list(made) == ["all"] else made).save_to_disk(str(place))
         file.unlink()
 
 

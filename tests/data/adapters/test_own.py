@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -110,3 +111,31 @@ def test_folder_of_one_class_or_other_names(tmp_path: Path) -> None:
     for group, words in (("^(x)", "does not match"), ("^a", "no \\("), ("(", "not a pattern")):
         with pytest.raises(SettingsError, match=words):
             adapter.read(tmp_path, None, adapter.request(options={"group": group}))
+
+
+def test_hf_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dataset_info.json").write_text("{}")
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    adapter = ADAPTERS.get("hf")
+    with pytest.raises(DatasetError, match=r"not installed; pip install 'mtrans\[hf\]'"):
+        adapter.read(tmp_path, None, adapter.request())
+
+
+def test_hf_videos_with_and_without_their_paths(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets", reason="needs the extra [hf]")
+    datasets.disable_progress_bars()
+    adapter = ADAPTERS.get("hf")
+    request = adapter.request(options={"ask": "Who?", "answer": ""})
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "a.mp4").write_bytes(b"film")
+    for path in ("a.mp4", None):
+        out = tmp_path / f"saved-{path}"
+        rows = {"video": [{"path": path, "bytes": b"film"}]}
+        features = datasets.Features(video=datasets.Video(decode=False))
+        datasets.Dataset.from_dict(rows, features=features).save_to_disk(str(out))
+        if path:
+            sample = adapter.read(out, tmp_path / "clips", request).samples[0]
+            assert sample.video == str(tmp_path / "clips" / "a.mp4")
+        else:
+            with pytest.raises(DatasetError, match="row 1: video holds a file's bytes"):
+                adapter.read(out, tmp_path / "clips", request)
