@@ -43,6 +43,7 @@ def plan(**changes) -> StudyPlan:
             "data.val is missing",
         ),
         ({"seeds": []}, "one seed"),
+        ({"seeds": [1, 1]}, "one occurs twice"),
     ],
 )
 def test_mistakes_are_named(changes, words):

@@ -122,6 +122,7 @@ def test_lost_answers_are_given_again_and_a_part_is_measured_meanwhile(study, pl
     assert part.rows[1].seeds == [0]
     assert part.rows[1].against.n == 8
     assert "1 runs are not done" in markdown(part)
+    assert "| text (1 of 2 seeds) |" in markdown(part)
     weights = (lost / "adapter" / "adapter_model.safetensors").stat().st_mtime_ns
     results, _ = run_study(plan, folder, say=print)
     assert results.rows == study[1].rows

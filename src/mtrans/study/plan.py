@@ -186,6 +186,8 @@ class StudyPlan:
     def __post_init__(self) -> None:
         if not self.data or not self.contenders or not self.seeds:
             raise SettingsError("a study needs data, at least one contender and one seed")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise SettingsError(f"seeds={self.seeds}: one occurs twice")
         names = [data.name for data in self.data]
         if len(set(names)) < len(names):
             raise SettingsError(f"data: two sets are called {max(names, key=names.count)}")
@@ -201,7 +203,7 @@ class StudyPlan:
                 raise SettingsError(f"data.val is missing: '{data.name}' needs it for the search")
 
     def variants(self) -> list[Variant]:
-        """Returns all rows, by data set, then by point of the grid, then by contender."""
+        """Returns all rows, by data set, then by contender, then by point of the grid."""
         return [
             Variant(data, name, point, self._candidates(contender))
             for data in self.data
@@ -280,6 +282,7 @@ def _grid(axes: Mapping[str, tuple[Any, ...]]) -> list[dict[str, Any]]:
 
 def _ascending(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """Sorts numbers: of candidates that are equally good the lowest is taken."""
+    values = tuple(dict.fromkeys(values))
     return tuple(sorted(values)) if all(isinstance(v, int | float) for v in values) else values
 
 

@@ -100,7 +100,12 @@ def _table(plan: StudyPlan, rows: Sequence[Row]) -> list[str]:
     guess = ["chance", *("" for _ in varied), *(_chance(rows, part) for part in parts)]
     lines.append(f"| {' | '.join(guess + [''] * (len(heads) - len(guess)))} |")
     for row in rows:
-        cells = [row.contender, *(text(row.point.get(key, "")) for key in varied)]
+        lacking = len(row.seeds) < len(plan.seeds)
+        name = f"{row.contender} ({len(row.seeds)} of {len(plan.seeds)} seeds)"
+        cells = [
+            name if lacking else row.contender,
+            *(text(row.point.get(key, "")) for key in varied),
+        ]
         for part in parts:
             cells.append(_cell(part_of(row, part), row.spread if part == "all" else None))
         cells.append(_gap(row.against))
