@@ -163,6 +163,8 @@ def prepared_table(done: Outcome) -> Table:
         for name, kind in found.types.items():
             shown = [f"{answer} {n}" for answer, n in list(kind["answers"].items())[:4]]
             more = kind["different_answers"] - len(shown)
+            if more > len(kind["answers"]):  # open answers: which four come first says nothing
+                shown, more = [f"{kind['different_answers']} different"], 0
             several = len(found.types) > 1
             made.add_row(
                 f"{split}: {name or DASH}" if several else split,

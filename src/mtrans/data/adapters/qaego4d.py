@@ -68,16 +68,16 @@ class QaEgo4d(Adapter):
         folder = VideoFolder(videos)
         closed = request.options["task"] == "closed"
         whole = request.options["window"] == "clip"
-        samples, files = [], []
-        for part, name in OPEN.items():
-            path = self.find(annotations, CLOSED if closed and part == "test" else name)
-            files.append(path)
+        samples = []
+        names = {**OPEN, "test": CLOSED} if closed else OPEN
+        files = self.find_parts(annotations, names, request)
+        for part, path in files.items():
             for number, record in enumerate(read_json(path, list)):
                 sample = self._sample(record, f"{path}: item {number}", part, closed, whole, folder)
                 samples.append(sample)
         # how many closed questions there are is not published with the set
         notes = [] if closed else self.check_sizes(samples, request)
-        return Prepared(samples, files, notes)
+        return Prepared(samples, list(files.values()), notes)
 
     def _sample(
         self, record: Any, where: str, part: str, closed: bool, whole: bool, folder: VideoFolder

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mtrans.core.records import Sample, Turn
 from mtrans.data.adapters.shared.base import Adapter, Prepared, Request, Scheme
 from mtrans.data.adapters.shared.files import VideoFolder, Wanted, field_of
@@ -70,7 +72,7 @@ class UrFunny(Adapter):
         folds, said, labels = (self._table(path) for path in paths)
         samples = []
         for split, part in PARTS.items():
-            for key in field_of(folds, part, list, str(paths[0])):
+            for key in field_of(folds, part, (list, tuple, np.ndarray), str(paths[0])):
                 if key not in said or key not in labels:
                     self.fail(f"{paths[0]}: {part} names '{key}', which is not in {TEXT}, {LABELS}")
                 where = f"{paths[1]}: {key}"
@@ -86,22 +88,15 @@ class UrFunny(Adapter):
     def _from_mmla(
         self, annotations: Path, folder: VideoFolder, request: Request
     ) -> tuple[list[Sample], list[Path], list[str]]:
-        samples: list[Sample] = []
-        files: list[Path] = []
-        for split, name in MMLA.items():
-            path = self.find_if_there(annotations, name)
-            if path is None and not (files or request.allow_partial):
-                self.fail(f"neither {FOLDS} nor {name} in '{annotations}'")
-            if path is None:
-                continue
-            files.append(path)
+        samples = []
+        files = self.find_parts(annotations, MMLA, request)
+        for split, path in files.items():
             for line in read_mmla(path, PREFIX, WORDS):
                 turns = [Turn(line.said)]
                 funny = line.label == "humorous"
                 samples.append(self._sample(line.clip, turns, funny, split, folder))
-        if not files:
-            self.fail(f"neither {FOLDS} nor {', '.join(MMLA.values())} in '{annotations}'")
-        return samples, files, [f"no {FOLDS}: samples lack the sentences before the last one."]
+        notes = [f"no {FOLDS}: samples lack the sentences before the last one."]
+        return samples, list(files.values()), notes
 
     def _sample(
         self, key: str, turns: list[Turn], funny: bool, split: str, folder: VideoFolder

@@ -216,6 +216,32 @@ class Adapter(ABC):
             self.fail(f"there is no '{annotations}'")
         return find(annotations, wanted, self.fail)
 
+    def find_parts(
+        self, annotations: Path, names: Mapping[str, str], request: Request
+    ) -> dict[str, Path]:
+        """Returns where the files of a set that comes in parts are.
+
+        Args:
+            annotations: The folder that holds them, or one of them.
+            names: Part -> the annotation file (one of `files`) that holds it.
+            request: Says whether some of them are enough.
+
+        Raises:
+            DatasetError: None is there, or some are not and that was not allowed.
+        """
+        found = {part: self.find_if_there(annotations, name) for part, name in names.items()}
+        there = {part: path for part, path in found.items() if path is not None}
+        missing = [names[part] for part in names if part not in there]
+        if not there:
+            self.fail(f"no {' or '.join(names.values())} in '{annotations}'")
+        if missing and not request.allow_partial:
+            self.fail(
+                f"no {', '.join(missing)} in '{annotations}': {len(there)} annotation files,"
+                f" {len(names)} are published; get the others, or pass --allow-partial to go on"
+                " with what is there"
+            )
+        return there
+
     def check_count(self, what: str, found: int, published: int, request: Request) -> str | None:
         """Holds a count against the published one.
 
