@@ -79,6 +79,19 @@ def test_instructblip_golden():
     assert texts(PLAIN, "blip2")[1] == "Question: Is Anna sarcastic? Answer:"
 
 
+def test_mvbench_golden():
+    said = (
+        "Carefully watch the video and pay attention to the cause and sequence of events, the"
+        " detail and movement of objects, and the action and pose of persons. Based on your"
+        " observations, select the best option that accurately addresses the question.\n"
+        "Question: Is Anna sarcastic?\nOptions:\n(A) yes\n(B) no\nOnly give the best option."
+    )
+    assert texts(PLAIN, "tiny", list_choices=True, template="mvbench") == (
+        said,
+        f"{said}\nBest option:",
+    )
+
+
 def test_routes():
     routed = texts(TALK, "tiny", qformer_text="context", llm_text="question")
     assert routed == (
@@ -184,3 +197,22 @@ def test_parse_answer_never_leaves_the_candidates(choices, text):
 @given(st.integers(0, 3), st.sampled_from(["{}", "The {}.", "it is {}", "I think: {}!", "({})"]))
 def test_a_named_candidate_is_found_however_it_is_dressed(index, dress):
     assert parse_answer(dress.format(DIRECTIONS[index].upper()), DIRECTIONS) == index
+
+
+MVBENCH = ("Ate the medicine.", "Tidied up the blanket.", "Put down the cup/glass/bottle.", "A box")
+
+
+@pytest.mark.parametrize("index", range(4))
+@pytest.mark.parametrize(
+    "dress", ["({})", "({}) {}", "{}", "{}.", "({}", "{})", "{}) {}", "{}. {}"]
+)
+def test_what_models_write_after_mvbenchs_prompt(index, dress):
+    """MVBench compares the first word of the answer with the option's letter, "(a)"."""
+    written = dress.format("ABCD"[index], MVBENCH[index])
+    assert parse_answer(written, MVBENCH) == index
+
+
+def test_where_mvbenchs_matching_would_guess():
+    # its rule takes any first word that is a part of "(a)": "(" or nothing at all is then right
+    for written in ("", "(", "a thing", "(C) Ate the medicine."):
+        assert parse_answer(written, MVBENCH) is None

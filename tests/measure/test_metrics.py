@@ -75,6 +75,29 @@ def test_an_unreadable_clip_is_wrong_even_where_the_answer_is_empty():
     assert value("parse_failures", [item]) == 1
 
 
+def test_a_question_is_right_where_all_its_options_are():
+    def option(i, right, video, number):
+        facts = {} if number is None else {"question_id": number}
+        yes_no = {"choices": ("yes", "no"), "video": video, "facts": facts}
+        return choice_prediction(i, 0, 0 if right else 1, **yes_no)
+
+    predictions = [
+        *(option(i, True, "a", "a-1") for i in range(3)),  # right
+        *(option(i, i > 3, "a", "a-2") for i in range(3, 7)),  # one of four is wrong
+        *(option(i, True, "b", "a-1") for i in range(7, 9)),  # right: another video's
+        option(9, False, "b", None),  # no question named: one of its own
+    ]
+    names = default_metrics(predictions)
+    assert names[0] == "accuracy"
+    (score,) = measure(predictions, [n for n in names if n == "question_accuracy"], resamples=200)
+    assert score.value == pytest.approx(2 / 4)
+    assert score.chance == pytest.approx((1 / 8 + 1 / 16 + 1 / 4 + 1 / 2) / 4)
+    assert (score.n, score.clusters) == (10, 2)
+    assert "question_accuracy" not in default_metrics(predictions[-1:])
+    failed = [choice_prediction(0, 0, None, facts={"question_id": "x"})]
+    assert measure(failed, ["question_accuracy"])[0].value == 0
+
+
 def test_confusion_matrix_equals_sklearn_and_counts_failures():
     items, labels, choices = skewed()
     items.append(choice_prediction(999, 3, None))

@@ -5,6 +5,7 @@ A style is how one family of backbones was trained to be asked:
     tiny          context: anna: i love this cake. question: is anna sarcastic? answer:
     instructblip  anna: i love this cake.\nQuestion: is anna sarcastic? Short answer:
     blip2         anna: i love this cake.\nQuestion: is anna sarcastic? Answer:
+    mvbench       the words of MVBench's own evaluation, options in lines; for any backbone
 
 The Q-Former reads the same pieces without the tail that asks for the answer. Which pieces go where
 is `ModelSettings.qformer_text` and `llm_text`. Changing any text here changes what adapters were
@@ -35,7 +36,7 @@ class PromptStyle:
         between: Between turns.
         question: Around the question.
         options: Names the candidates; ``{options}`` is replaced.
-        option: One candidate; ``{letter}`` and ``{text}`` are replaced.
+        option: One candidate; ``{letter}`` or ``{capital}``, and ``{text}`` are replaced.
         between_options: Between candidates.
         joint: Between the pieces after the context.
         context_end: Between the context and what follows.
@@ -68,6 +69,12 @@ _BLIP = {
     "context_end": "\n",
 }
 
+_MVBENCH = (
+    "Carefully watch the video and pay attention to the cause and sequence of events, the detail"
+    " and movement of objects, and the action and pose of persons. Based on your observations,"
+    " select the best option that accurately addresses the question."
+)
+
 STYLES: dict[str, PromptStyle] = {
     "tiny": PromptStyle(
         context="context: {turns}",
@@ -85,6 +92,22 @@ STYLES: dict[str, PromptStyle] = {
     # "Question: {} Short answer:" and "Options: (a) .. (b) .." are InstructBLIP's own templates
     # (Dai et al., NeurIPS 2023, appendix C and E).
     "instructblip": PromptStyle(**_BLIP, tail="Short answer:", lower=False),
+    # Li et al., CVPR 2024: video_chat2/mvbench.ipynb of OpenGVLab/Ask-Anything. Its text ends with
+    # "Best option:(" and what the model writes is matched by letter; here candidates are scored as
+    # they stand after "Best option:", and `parse_answer` matches what a model writes.
+    "mvbench": PromptStyle(
+        context="{turns}",
+        turn="{speaker}: {text}",
+        between="\n",
+        question=f"{_MVBENCH}\nQuestion: {{question}}",
+        options="Options:\n{options}\nOnly give the best option.",
+        option="({capital}) {text}",
+        between_options="\n",
+        joint="\n",
+        context_end="\n",
+        tail="Best option:",
+        lower=False,
+    ),
     # Li et al., ICML 2023, section 4.1
     "blip2": PromptStyle(**_BLIP, tail="Answer:", lower=False),
 }
@@ -184,7 +207,11 @@ def _pieces(
         pieces = [words.question.format(question=_plain(sample.question, words))]
         if choices:
             options = words.between_options.join(
-                words.option.format(letter=_letter(place), text=_plain(choice, words))
+                words.option.format(
+                    letter=_letter(place),
+                    capital=_letter(place).upper(),
+                    text=_plain(choice, words),
+                )
                 for place, choice in enumerate(choices)
             )
             pieces.append(words.options.format(options=options))
@@ -223,7 +250,7 @@ _NEGATIONS = frozenset(
 )
 _LETTER = re.compile(
     r"^\s*(?:(?:the\s+)?(?:correct\s+|right\s+)?(?:answer|option|choice)(?:\s+is)?\s*:?\s*)?"
-    r"(?:\((?P<in>[a-z])\)|(?P<bare>[a-z])(?P<mark>[.):]|\s*$))\s*(?P<rest>.*)$",
+    r"(?:\((?P<in>[a-z])(?:\)|\s*$)|(?P<bare>[a-z])(?P<mark>[.):]|\s*$))\s*(?P<rest>.*)$",
     re.IGNORECASE | re.DOTALL,
 )
 

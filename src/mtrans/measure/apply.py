@@ -61,8 +61,9 @@ def measure(
 def default_metrics(predictions: Sequence[Prediction]) -> list[str]:
     """Returns the metrics that fit the questions, the most telling first."""
     names: list[str] = []
-    if of_task(predictions, "choice"):
+    if chosen := of_task(predictions, "choice"):
         names += ["accuracy", "balanced_accuracy", "macro_f1"]
+        names += ["question_accuracy"] if any("question_id" in p.facts for p in chosen) else []
     if of_task(predictions, "open"):
         meteor = "meteor" if text_metrics.has_wordnet() else "meteor_no_wordnet"
         names += ["exact_match", "rouge_1", "rouge_2", "rouge_l", meteor]

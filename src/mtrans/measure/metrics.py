@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from mtrans.core.records import Prediction
+from mtrans.core.records import Fact, Prediction
 from mtrans.core.registry import Registry
 
 Array = NDArray[np.float64]
@@ -164,6 +164,35 @@ def macro_f1(predictions: Sequence[Prediction]) -> Statistics:
         return f1.sum(axis=-1) / present.sum(axis=-1)
 
     return Statistics(counts, finish)
+
+
+def chance_of_questions(predictions: Sequence[Prediction]) -> float:
+    """Returns the expected value of `question_accuracy`: all options of a question guessed."""
+    chances: dict[tuple[str | None, Fact], float] = {}
+    for key, p in zip(_questions(predictions), predictions, strict=True):
+        chances[key] = chances.get(key, 1.0) / len(p.choices or "x")
+    return float(np.mean(list(chances.values())))
+
+
+@metric("question_accuracy", task="choice", chance=chance_of_questions)
+def question_accuracy(predictions: Sequence[Prediction]) -> Statistics:
+    """Share of questions with all options (same video and fact question_id) judged right."""
+    keys = _questions(predictions)
+    options = Counter(keys)
+    wrong = {key for key, p in zip(keys, predictions, strict=True) if not is_right(p)}
+    # an option carries its share of the question, so that sums over options count questions
+    share = np.array([1 / options[key] for key in keys])
+    hits = share * np.array([key not in wrong for key in keys])
+    rows = sparse.csr_array(np.stack([hits, share], axis=1))
+    return Statistics(rows, lambda sums: sums[..., 0] / sums[..., 1])
+
+
+def _questions(predictions: Sequence[Prediction]) -> list[tuple[str | None, Fact]]:
+    """Returns what question each option belongs to; without the fact, one of its own."""
+    return [
+        (p.video, p.facts["question_id"]) if "question_id" in p.facts else (p.id, None)
+        for p in predictions
+    ]
 
 
 @metric("parse_failures", task="any", higher_is_better=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -29,3 +30,17 @@ class Question:
     def ask(self, **fields: str) -> str:
         """Returns the question with its fields filled in."""
         return self.text.format(**fields)
+
+
+def distinct(choices: Sequence[str], label: int | None) -> tuple[tuple[str, ...], int | None]:
+    """Drops candidates that repeat an earlier one; a few published questions have such.
+
+    Args:
+        choices: The candidates.
+        label: Index of the right one, where known.
+
+    Returns:
+        The candidates that differ, and the right one's index among them.
+    """
+    kept = tuple(dict.fromkeys(choices))
+    return kept, None if label is None else kept.index(choices[label])
