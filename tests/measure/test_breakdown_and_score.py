@@ -7,10 +7,11 @@ import sys
 import pytest
 
 from measure.helpers import choice_prediction, open_prediction
+from mtrans.core.files import file_hash
 from mtrans.core.records import Prediction
 from mtrans.measure.breakdown import breakdown, slices
 from mtrans.measure.predictions import PredictionsError, write_predictions
-from mtrans.measure.score import file_hash, read_scores, score_predictions, scores_path
+from mtrans.measure.score import read_scores, score_predictions, scores_path
 
 
 def many() -> list[Prediction]:

@@ -187,11 +187,13 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
 
 
 def test_steps_are_planned_from_epochs() -> None:
-    common = {"batch_size": 32, "evaluate_every": None, "save_every": None, "validate": True}
-    plan = plan_steps(2400, epochs=2.5, max_steps=-1, **common)  # type: ignore[arg-type]
+    plan = plan_steps(2400, TrainSettings(epochs=2.5, batch_size=32), validate=True)
     assert (plan.total, plan.evaluate_every, plan.save_every) == (188, 75, 75)
-    few = plan_steps(5, epochs=3, max_steps=-1, **common)  # type: ignore[arg-type]
+    few = plan_steps(5, TrainSettings(epochs=3, batch_size=32), validate=True)
     assert (few.total, few.evaluate_every) == (1, 1)
+    fixed = TrainSettings(epochs=3, max_steps=40, batch_size=32, evaluate_every=7, save_every=9)
+    plan = plan_steps(2400, fixed, validate=False)
+    assert (plan.total, plan.evaluate_every, plan.save_every) == (40, 0, 9)
 
 
 def run_processes(folder: Path, processes: int) -> None:

@@ -72,15 +72,7 @@ def toy_trainer(
     data = toy_samples(samples)
     run = RunFolder(folder)
     run.checkpoints.mkdir(parents=True, exist_ok=True)
-    plan = plan_steps(
-        len(data),
-        epochs=settings.epochs,
-        max_steps=settings.max_steps,
-        batch_size=settings.batch_size,
-        evaluate_every=settings.evaluate_every,
-        save_every=settings.save_every,
-        validate=validate is not None,
-    )
+    plan = plan_steps(len(data), settings, validate=validate is not None)
     micro, accumulate = split_batch(settings, processes)
     arguments = training_arguments(
         settings,

@@ -266,15 +266,7 @@ def _plan(settings: RunSettings, train: list[Sample], val: list[Sample] | None, 
     check_inputs(settings, train, val)
     device = pick_device(settings.device)
     options, seen = settings.train, [*train, *(val or ())]
-    plan = plan_steps(
-        len(train),
-        epochs=options.epochs,
-        max_steps=options.max_steps,
-        batch_size=options.batch_size,
-        evaluate_every=options.evaluate_every,
-        save_every=options.save_every,
-        validate=val is not None,
-    )
+    plan = plan_steps(len(train), options, validate=val is not None)
     made = output.table("what would be done", "", title=f"{settings.backbone} -> {out}", text=2)
     made.add_row("training samples", str(len(train)))
     made.add_row("validation samples", str(len(val or ())))

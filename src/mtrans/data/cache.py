@@ -25,11 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrans.core.errors import CacheError, MTransError, VideoError
+from mtrans.core.files import write_text
 from mtrans.core.records import Sample
 from mtrans.core.settings import FrameSettings
 from mtrans.data.clips import BadClip, Clip, Progress, clip_of, clips_of
 from mtrans.data.content import ContentIndex, writing
-from mtrans.data.shards import ShardStore, ShardWriter, write_whole
+from mtrans.data.shards import ShardStore, ShardWriter
 from mtrans.video.clip import load_clip
 from mtrans.video.preprocess import PreprocessSettings, preprocess
 
@@ -254,7 +255,9 @@ class FeatureCache:
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             if not (self.folder / "spec.json").exists():
-                write_whole(self.folder / "spec.json", json.dumps(self.spec, sort_keys=True))
+                write_text(
+                    self.folder / "spec.json", json.dumps(self.spec, sort_keys=True), sync=True
+                )
 
     def _decode_ahead(
         self, clips: Sequence[Clip], workers: int

@@ -179,7 +179,7 @@ class Collator:
         batch = pad_frames(items)
         texts = [self.text_ids(sample) for sample, _, _ in items]
         if self.qformer_tokenizer is not None:
-            pad = _pad_id(self.qformer_tokenizer)
+            pad = pad_id(self.qformer_tokenizer)
             rows = [qformer for qformer, _ in texts]
             ids, mask = pad_rows(rows, [[1] * len(r) for r in rows], pad, left=False)
             batch["qformer_input_ids"], batch["qformer_attention_mask"] = ids, mask
@@ -192,7 +192,7 @@ class Collator:
             rows.append([self.image_token_id] * most + prompt + answer)
             masks.append([1] * own + [0] * (most - own) + [1] * (len(prompt) + len(answer)))
         left = answers is None and not self.encoder_decoder
-        ids, mask = pad_rows(rows, masks, _pad_id(self.tokenizer), left=left)
+        ids, mask = pad_rows(rows, masks, pad_id(self.tokenizer), left=left)
         batch["input_ids"], batch["attention_mask"] = ids, mask
         if answers is not None:
             batch["labels"] = self._labels(rows, answers)
@@ -272,8 +272,11 @@ def _floats(values: np.ndarray | Tensor) -> Tensor:
     return torch.tensor(values, dtype=torch.float32)  # a copy: cached features are read-only
 
 
-def _pad_id(tokenizer: Any) -> int:
-    # masked everywhere, so any id does where a tokenizer (Llama's) names none
+def pad_id(tokenizer: Any) -> int:
+    """Returns what rows are padded with: masked everywhere, so any id does.
+
+    A tokenizer that names none (Llama's) has its EOS taken.
+    """
     for token in (tokenizer.pad_token_id, tokenizer.eos_token_id):
         if token is not None:
             return int(token)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mtrans.core.errors import ManifestError
+from mtrans.core.files import write_text
 from mtrans.core.records import Sample
 from mtrans.data.fields import FieldError, kind_of, sample_from_json
 from mtrans.data.messages import is_messages, samples_from_messages
@@ -162,11 +163,9 @@ def write_manifest(path: str | Path, samples: Iterable[Sample]) -> None:
             if relative.split(os.sep, 1)[0] != os.pardir:
                 record["video"] = Path(relative).as_posix()
         texts.append(json.dumps(record, ensure_ascii=False, allow_nan=False))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text("".join(t + "\n" for t in texts), encoding="utf-8", newline="\n")
-        os.replace(temporary, path)
+        write_text(path, "".join(t + "\n" for t in texts))
     except OSError as error:
         raise ManifestError(f"{path}: can't be written: {error.strerror}") from error
 

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrans.core.errors import CacheError
+from mtrans.core.files import write_text
 from mtrans.data.content import writing
 
 ALIGN = 64
@@ -197,22 +198,12 @@ class ShardWriter:
                 os.fsync(file.fileno())
             os.replace(self._path(".tmp"), self._path(".bin"))
             described = json.dumps({"bytes": size, "entries": self._entries})
-            write_whole(self._path(".json"), described)
+            write_text(self._path(".json"), described, sync=True)
         self._entries = []
         self._number += 1
 
     def _path(self, suffix: str) -> Path:
         return self.folder / f"{self._name}~{self._number}{suffix}"
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes a text file that appears whole or not at all."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 def _remove_leftovers(folder: Path, host: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mtrans.core.errors import CheckpointError, ManifestError
+from mtrans.core.files import write_text
 from mtrans.core.records import Sample
 from mtrans.core.settings import settings_to_dict
 from mtrans.infer.predictor import Errors, Predictor, as_predictor
@@ -23,7 +24,6 @@ from mtrans.train.run_folder import (
     now,
     read_jsonl,
     versions,
-    write_text,
 )
 
 

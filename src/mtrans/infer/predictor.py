@@ -24,7 +24,7 @@ from mtrans.core.records import Prediction, Sample, Turn
 from mtrans.core.runtime import pick_device, pick_dtype
 from mtrans.core.settings import RunSettings, load_settings
 from mtrans.data.clips import Source
-from mtrans.data.collate import Item
+from mtrans.data.collate import Item, pad_id
 from mtrans.data.dataset import ClipDataset
 from mtrans.models.loading import Backbone, load_backbone
 from mtrans.models.lora import ADAPTER_FILE, read_adapter
@@ -249,14 +249,13 @@ class Predictor:
     def _generate(self, items: Sequence[Item]) -> list[Prediction]:
         batch = to_device(self.collate.prompts(items), self.device)
         tokenizer = self.backbone.tokenizer
-        pad = tokenizer.pad_token_id
         ids = self.backbone.base.generate(
             **batch,
             max_new_tokens=self.max_new_tokens,
             do_sample=False,
             num_beams=1,
             eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.eos_token_id if pad is None else pad,
+            pad_token_id=pad_id(tokenizer),
         )
         decoder_only = self.backbone.base.config.use_decoder_only_language_model
         # before the answer stands the prompt, or the decoder's start token

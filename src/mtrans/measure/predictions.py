@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from mtrans.core.errors import MTransError, did_you_mean
+from mtrans.core.files import write_text
 from mtrans.core.records import Prediction
 
 PARSES = ("scored", "parsed", "open", "failed")
@@ -77,9 +78,7 @@ def write_predictions(path: str | Path, predictions: Iterable[Prediction]) -> No
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    partial.write_text("".join(_to_line(p) for p in predictions), encoding="utf-8")
-    partial.replace(path)
+    write_text(path, "".join(_to_line(p) for p in predictions))
 
 
 class PredictionWriter:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mtrans.core.files import file_hash, write_text
 from mtrans.core.records import Score
 from mtrans.measure.apply import default_metrics, measure, of_task
 from mtrans.measure.breakdown import breakdown, slices
@@ -78,10 +78,8 @@ def score_predictions(
     }
     target = Path(out) if out is not None else scores_path(path)
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-    partial = target.with_name(target.name + ".part")
     try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(target)
+        write_text(target, text)
     except OSError as error:
         raise PredictionsError(f"scores '{target}' can't be written: {error.strerror}") from error
     return scores
@@ -116,8 +114,3 @@ def scores_path(predictions: str | Path) -> Path:
     predictions = Path(predictions)
     tail = predictions.stem.removeprefix("predictions")
     return predictions.with_name(f"scores{tail}.json" if tail.startswith("_") else "scores.json")
-
-
-def file_hash(path: str | Path) -> str:
-    """Returns the SHA-256 of a file, in hexadecimal."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

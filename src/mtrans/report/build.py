@@ -6,7 +6,6 @@ and the page's own content security policy forbids everything else.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ import jinja2
 
 import mtrans
 from mtrans.core.errors import CheckpointError
+from mtrans.core.files import write_text
 from mtrans.core.settings import flatten, settings_to_dict
 from mtrans.report import contents
 from mtrans.report.read import Run, read_run, synthetic_worlds
@@ -57,11 +57,9 @@ def write_page(path: Path, html: str) -> None:
     Raises:
         CheckpointError: It can't be written.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(html, encoding="utf-8")
-        partial.replace(path)
+        write_text(path, html)
     except OSError as error:
         raise CheckpointError(f"report '{path}' can't be written: {error.strerror}") from error
 

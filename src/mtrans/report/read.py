@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from mtrans.core.errors import CheckpointError, SettingsError
+from mtrans.core.files import file_hash
 from mtrans.core.records import Prediction, Score
 from mtrans.core.settings import RunSettings, settings_from_dict
 from mtrans.measure.predictions import PredictionsError, read_predictions
-from mtrans.measure.score import file_hash, read_scores, score_predictions, scores_path
+from mtrans.measure.score import read_scores, score_predictions, scores_path
 
 
 @dataclass

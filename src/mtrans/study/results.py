@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mtrans.core.files import write_text
 from mtrans.core.records import Prediction, Score
 from mtrans.measure.apply import main_metrics, measure
 from mtrans.measure.compare import Comparison, compare
@@ -17,7 +18,7 @@ from mtrans.measure.predictions import read_predictions
 from mtrans.study.jobs import StudyError, measurable
 from mtrans.study.plan import StudyPlan, Variant
 from mtrans.study.plan_file import plan_to_dict
-from mtrans.train.run_folder import RunFolder, write_text
+from mtrans.train.run_folder import RunFolder
 
 SCHEMA = 1
 """Version of the layout of ``results.json``."""

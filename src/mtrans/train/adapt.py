@@ -277,15 +277,7 @@ def _build(
     progress: bool,
 ) -> tuple[AdaptTrainer, Diagnostics]:
     options = settings.train
-    plan = plan_steps(
-        len(train),
-        epochs=options.epochs,
-        max_steps=options.max_steps,
-        batch_size=options.batch_size,
-        evaluate_every=options.evaluate_every,
-        save_every=options.save_every,
-        validate=val is not None,
-    )
+    plan = plan_steps(len(train), options, validate=val is not None)
     micro, accumulate = split_batch(options, where.processes)
     collate = make_collator(backbone, settings)
     validator = None

@@ -17,8 +17,10 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from mtrans.core.errors import MTransError
+from mtrans.core.files import write_text
+from mtrans.core.settings import TrainSettings
 from mtrans.train.diagnostics import annealed
-from mtrans.train.run_folder import append_jsonl, read_jsonl, write_text
+from mtrans.train.run_folder import append_jsonl, read_jsonl
 
 
 class TrainingDiverged(MTransError):
@@ -48,39 +50,27 @@ class Plan:
         return every > 0 and (step % every == 0 or step == self.total)
 
 
-def plan_steps(
-    samples: int,
-    *,
-    epochs: float,
-    max_steps: int,
-    batch_size: int,
-    evaluate_every: int | None,
-    save_every: int | None,
-    validate: bool,
-) -> Plan:
+def plan_steps(samples: int, settings: TrainSettings, *, validate: bool) -> Plan:
     """Counts the steps of a run.
 
     Args:
         samples: Training samples.
-        epochs: Passes over them.
-        max_steps: Steps, where positive in place of epochs.
-        batch_size: Samples of one optimizer step, over all processes.
-        evaluate_every: Steps between validations; None is once an epoch.
-        save_every: Steps between checkpoints; None is at each validation.
+        settings: Epochs or steps, batch size, how often to validate and to save.
         validate: Whether there is validation data.
 
     Returns:
         The plan.
     """
-    per_epoch = samples / batch_size
-    total = max_steps if max_steps > 0 else max(1, math.ceil(epochs * per_epoch - 1e-9))
-    epoch = max(1, round(per_epoch))
-    every = evaluate_every or epoch
+    per_epoch = samples / settings.batch_size
+    total = settings.max_steps
+    if total <= 0:
+        total = max(1, math.ceil(settings.epochs * per_epoch - 1e-9))
+    every = settings.evaluate_every or max(1, round(per_epoch))
     return Plan(
         total=total,
         per_epoch=per_epoch,
         evaluate_every=every if validate else 0,
-        save_every=save_every or every,
+        save_every=settings.save_every or every,
         log_every=max(1, min(10, total // 100)),
     )
 

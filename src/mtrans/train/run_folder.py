@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mtrans.core.errors import CheckpointError
+from mtrans.core.files import write_text
 from mtrans.core.records import Sample
 from mtrans.core.settings import RunSettings, flatten, settings_from_dict, settings_to_dict
 
@@ -231,8 +232,8 @@ def set_aside(path: Path) -> Path | None:
     """
     if RunFolder(path).state() == "new":
         return None
-    here = path.resolve()
-    if Path.cwd().is_relative_to(here):
+    here = Path(os.path.abspath(path))  # not resolved: of a link, the link is moved
+    if Path.cwd().is_relative_to(here.resolve()):
         raise CheckpointError(f"'{path}' can't be moved away from inside it; change to its parent")
     places = (here.with_name(f"{here.name}.old-{n}") for n in itertools.count(1))
     free = next(place for place in places if not place.exists())
@@ -320,13 +321,6 @@ def write_settings(folder: Path, settings: RunSettings) -> None:
     write_text(
         folder / "settings.yaml", yaml.safe_dump(settings_to_dict(settings), sort_keys=False)
     )
-
-
-def write_text(file: Path, text: str) -> None:
-    """Writes a file so that a reader sees the old text or the new one, never a part."""
-    partial = file.with_name(file.name + f".{os.getpid()}.part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(file)
 
 
 def append_jsonl(file: Path, records: Iterable[Mapping[str, Any]]) -> None:
