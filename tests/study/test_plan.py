@@ -9,7 +9,8 @@ import yaml
 
 from mtrans.core.errors import SettingsError
 from mtrans.core.settings import BASELINES, PRESETS
-from mtrans.study.plan import CONTENDERS, StudyPlan
+from mtrans.study.parts import CONTENDERS
+from mtrans.study.plan import StudyPlan
 from mtrans.study.plan_file import EXAMPLE, plan_from_dict, plan_to_dict, read_plan, write_plan
 
 OUT = Path("out")

@@ -29,7 +29,7 @@ from mtrans.core.records import Sample, Score
 from mtrans.measure.compare import Comparison
 from mtrans.study.grid import Watch, failures, run_jobs
 from mtrans.study.jobs import Job
-from mtrans.study.plan import MOTION
+from mtrans.study.parts import MOTION
 from mtrans.study.results import Row, measure_row
 from mtrans.train.run_folder import RunFolder
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from mtrans.core.errors import MTransError, SettingsError, did_you_mean
 from mtrans.study.grid import failures
-from mtrans.study.plan import CONTENDERS, Contender, Data, StudyPlan
+from mtrans.study.parts import CONTENDERS, Contender, Data
+from mtrans.study.plan import StudyPlan
 from mtrans.study.run import run_study
 from mtrans.study.tables import markdown
 

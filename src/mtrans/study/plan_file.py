@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from mtrans.core.errors import SettingsError, did_you_mean
+from mtrans.core.files import write_text
 from mtrans.core.settings import flatten, setting_fields
-from mtrans.core.settings.convert import _coerce  # the one check of a value against a field's type
-from mtrans.study.plan import CLIPS, CONTENDERS, Contender, Data, StudyPlan
+from mtrans.core.settings.convert import coerce
+from mtrans.study.parts import CONTENDERS, Contender, Data
+from mtrans.study.plan import CLIPS, StudyPlan
 
 EXAMPLE = """\
 # A study for `mtrans study run`. Every contender gets the same clips, frames, steps and search.
@@ -111,7 +113,7 @@ def plan_from_dict(data: Mapping[str, Any], folder: Path | None = None) -> Study
     values["data"] = tuple(_data(one, folder) for one in sets)
     given = data["contenders"]
     if not isinstance(given, Mapping):
-        given = dict.fromkeys(_coerce(given, tuple[str, ...], "contenders"))
+        given = dict.fromkeys(coerce(given, tuple[str, ...], "contenders"))
     values["contenders"] = {str(k): _contender(str(k), v) for k, v in given.items()}
     values["set"] = _settings(data.get("set"), "set")
     values["vary"] = _axes(data.get("vary"), "vary")
@@ -127,8 +129,6 @@ def plan_to_dict(plan: StudyPlan) -> dict[str, Any]:
 def write_plan(plan: StudyPlan, file: Path) -> None:
     """Writes a plan as YAML."""
     import yaml
-
-    from mtrans.train.run_folder import write_text
 
     write_text(file, yaml.safe_dump(plan_to_dict(plan), sort_keys=False))
 
@@ -175,7 +175,7 @@ def _plain_fields(
                 f"the plan has an unknown key '{where}{key}'{did_you_mean(str(key), hints)}"
             )
         if key not in skipped:
-            values[key] = _coerce(value, hints[key], f"{where}{key}")
+            values[key] = coerce(value, hints[key], f"{where}{key}")
     return values
 
 
@@ -202,7 +202,7 @@ def _setting(key: str, value: Any, where: str) -> Any:
         raise SettingsError(f"{where}.{key}: the plan's '{_ELSEWHERE[key]}' says this")
     if key not in known:
         raise SettingsError(f"unknown setting '{where}.{key}'{did_you_mean(key, known)}")
-    return _coerce(value, known[key], f"{where}.{key}")
+    return coerce(value, known[key], f"{where}.{key}")
 
 
 def _mapping(given: Any, where: str) -> Mapping[str, Any]:

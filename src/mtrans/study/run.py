@@ -13,17 +13,18 @@ same folder runs only what is new.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from mtrans.core.errors import SettingsError
+from mtrans.core.files import write_text
 from mtrans.study.grid import Outcome, Watch, run_jobs
 from mtrans.study.jobs import Job, StudyError
 from mtrans.study.plan import StudyPlan, Variant
 from mtrans.study.plan_file import read_plan, write_plan
 from mtrans.study.results import Results, choose, collect, write_results
 from mtrans.study.tables import markdown, to_csv
-from mtrans.train.run_folder import write_text
 
 PLAN_FILE = "study.yaml"
 
@@ -62,14 +63,15 @@ def run_study(
     write_plan(plan, folder / PLAN_FILE)
     total = len(search) + len(variants) * (len(plan.seeds) - 1)
     watch = Watch(total, workers, say)
-    outcomes = run_jobs(search, folder, workers, watch=watch)
+    live = sys.stderr.isatty()
+    outcomes = run_jobs(search, folder, workers, watch=watch, live=live)
     rest = [
         plan.job(variant, chosen, seed, folder)
         for seed in plan.seeds[1:]
         for variant in variants
         if (chosen := _choice(plan, variant, folder, outcomes)) is not None
     ]
-    outcomes += run_jobs(rest, folder, workers, watch=watch)
+    outcomes += run_jobs(rest, folder, workers, watch=watch, live=live)
     return publish(plan, folder), outcomes
 
 

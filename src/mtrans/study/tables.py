@@ -9,7 +9,8 @@ from typing import Any
 
 from mtrans.core.records import Score
 from mtrans.measure.compare import Comparison
-from mtrans.study.plan import Data, StudyPlan, text
+from mtrans.study.parts import Data
+from mtrans.study.plan import StudyPlan, text
 from mtrans.study.results import Results, Row
 
 
