@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mtrans.core.records import Fact, Prediction, Score
-from mtrans.measure import text_metrics
+from mtrans.measure import captions, retrieval, text_metrics  # noqa: F401  registers metrics
 from mtrans.measure.intervals import RESAMPLES, bootstrap, clusters_of
 from mtrans.measure.metrics import METRICS, truth
 

@@ -98,12 +98,12 @@ def bootstrap(
 ) -> list[Interval | None]:
     """Returns a clustered percentile interval and standard error for each metric.
 
-    Where every item scores 0, or every item scores 1, all replicates are alike and the percentile
-    interval would have no width; the open end is then the exact binomial (Clopper-Pearson) bound
-    with videos as trials.
+    Where all items of a fraction score 0, or all score 1, all replicates are alike and the
+    percentile interval would have no width; the open end is then the exact binomial
+    (Clopper-Pearson) bound with videos as trials.
 
     Args:
-        statistics: Metrics, all fractions, of the same n items.
+        statistics: Metrics of the same n items.
         clusters: int64[n] from :func:`clusters_of`.
         resamples: Replicates.
         level: Share of the interval.
@@ -117,7 +117,7 @@ def bootstrap(
         return [None] * len(statistics)
     drawn = replicates(statistics, clusters, resamples=resamples, seed=seed)
     return [
-        interval_of(values, level, point=s.value(), groups=groups)
+        interval_of(values, level, point=s.value() if s.fraction else None, groups=groups)
         for values, s in zip(drawn, statistics, strict=True)
     ]
 

@@ -33,10 +33,12 @@ class Statistics:
     Attributes:
         rows: float[n, d], sparse; a metric depends on the items only through their column sums.
         finish: float[..., d] sums -> float[...] metric.
+        fraction: Whether the metric is a share of the items, with 0 and 1 as its ends.
     """
 
     rows: sparse.csr_array
     finish: Callable[[Array], Array]
+    fraction: bool = True
 
     def value(self) -> float:
         """Returns the metric over all items."""
@@ -111,11 +113,11 @@ def is_right(prediction: Prediction) -> bool:
     return answer is not None and answer == truth(prediction)
 
 
-def mean_of(values: Sequence[float] | Array) -> Statistics:
+def mean_of(values: Sequence[float] | Array, *, fraction: bool = True) -> Statistics:
     """Returns the statistics of a plain mean of float[n] values."""
     column = np.asarray(values, dtype=np.float64)
     rows = sparse.csr_array(np.stack([column, np.ones_like(column)], axis=1))
-    return Statistics(rows, lambda sums: sums[..., 0] / sums[..., 1])
+    return Statistics(rows, lambda sums: sums[..., 0] / sums[..., 1], fraction)
 
 
 def chance_of_choice(predictions: Sequence[Prediction]) -> float:
