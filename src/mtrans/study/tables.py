@@ -94,7 +94,7 @@ def _table(plan: StudyPlan, rows: Sequence[Row]) -> list[str]:
         return ["No run is finished."]
     varied, searched = columns(plan)
     parts = slices(rows)
-    first = rows[0].contender
+    first = next(iter(plan.contenders))
     heads = ["contender", *varied, *parts, f"vs {first}", *(["against"] if varied else [])]
     heads += [*searched, "visual tokens", "trained parameters", "train seconds"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
