@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mtrans.core.errors import CacheError, VideoError
+from mtrans.core.files import file_hash
+from mtrans.video.frames_folder import FPS_FILE, pictures_of
 
 # A file changed twice within one tick of the clock looks the same by time and size, so what was
 # changed so recently is hashed again (git calls such entries racy).
@@ -44,27 +46,34 @@ class ContentIndex:
         self._load()
 
     def digest(self, path: str | Path) -> str:
-        """Returns size and SHA-256 of a file's content as text.
+        """Returns size and SHA-256 of a file's content as text; of a folder's pictures, as one.
 
         Args:
-            path: The file.
+            path: The file, or a folder of numbered pictures.
 
         Raises:
             VideoError: It can't be read.
         """
         name = os.path.abspath(path)
+        if os.path.isdir(name):
+            return self._digest_of_pictures(Path(name))
         try:
             state = os.stat(name)
             known = self._known.get(name)
             if known and known[:2] == (state.st_size, state.st_mtime_ns):
                 return known[2]
-            digest = f"{_sha256(name)[:40]}-{state.st_size}"
+            digest = f"{file_hash(name)[:40]}-{state.st_size}"
         except OSError as error:
             raise VideoError(f"{path}: can't be read: {error.strerror}") from error
         if time.time_ns() - state.st_mtime_ns > SETTLED_NS:
             self._known[name] = (state.st_size, state.st_mtime_ns, digest)
             self._append(name, state.st_size, state.st_mtime_ns, digest)
         return digest
+
+    def _digest_of_pictures(self, folder: Path) -> str:
+        files = [*pictures_of(folder), *filter(Path.is_file, [folder / FPS_FILE])]
+        lines = "".join(f"{file.name}\t{self.digest(file)}\n" for file in files)
+        return f"{hashlib.sha256(lines.encode()).hexdigest()[:40]}-{len(files)}"
 
     def _append(self, *entry: str | int) -> None:
         line = json.dumps(entry) + "\n"
@@ -88,8 +97,3 @@ class ContentIndex:
             except ValueError:
                 continue  # a line cut off by a crash only costs one more hash
             self._known[name] = (size, changed, digest)
-
-
-def _sha256(path: str) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
