@@ -10,53 +10,27 @@ Needs no torch.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import mtrans
 from mtrans.core.errors import DatasetError, SettingsError
+from mtrans.core.files import write_text
 from mtrans.core.records import Sample
 from mtrans.data.adapters import ADAPTERS
-from mtrans.data.adapters.shared.base import Adapter, Prepared, Request
-from mtrans.data.check import summarise_types
+from mtrans.data.adapters.shared.base import Adapter, Request
 from mtrans.data.manifest import write_manifest
+from mtrans.data.prepared import SplitSummary, describe, find_missing, summarise
 from mtrans.data.subsets import Unit, take_fraction
 
 RECORD = "prepared.json"
 MISSING = "missing_videos.txt"
 ALL = "all"
-MOST_ANSWERS = 20
-"""Answers listed for a question type; open questions have thousands."""
-
 MissingVideos = Literal["refuse", "keep", "drop"]
 """What happens to samples whose clip is not there: an error, kept for work on text, left out."""
-
-
-@dataclass(frozen=True)
-class SplitSummary:
-    """What a split holds.
-
-    Attributes:
-        samples: Questions.
-        videos: Distinct clips' files.
-        groups: Distinct groups.
-        speakers: Distinct speakers.
-        missing: Samples whose clip is not there.
-        types: Question type -> samples, answers (commonest first), majority, chance.
-    """
-
-    samples: int
-    videos: int
-    groups: int
-    speakers: int
-    missing: int
-    types: dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -135,7 +109,7 @@ def prepare(
     kept = _reduce(adapter, request, kept, fraction, fraction_of, seed)
     summaries = _write(adapter, request, kept, missing, out, stale)
     dropped = len(samples) - sum(s.video not in missing for s in samples) if drop else 0
-    record = _record(adapter, request, read, annotations, videos)
+    record = describe(adapter, request, read, annotations, videos)
     record |= {
         "fraction": {"of": fraction_of, "share": fraction} if fraction != 1 else None,
         "splits": {split: asdict(summary) for split, summary in summaries.items()},
@@ -148,7 +122,7 @@ def prepare(
         "files": [f"{split}.jsonl" for split in [*summaries, ALL]] + [MISSING] * bool(missing),
     }
     text = json.dumps(record, ensure_ascii=False, indent=1)
-    (out / RECORD).write_text(text + "\n", encoding="utf-8")
+    write_text(out / RECORD, text + "\n")
     return Outcome(out, summaries, missing, dropped, list(read.notes), record)
 
 
@@ -175,21 +149,6 @@ def _write(
     return summaries
 
 
-def find_missing(samples: Iterable[Sample]) -> dict[str, list[str]]:
-    """Returns the clips that are not there, each with the ids of its samples."""
-    there: dict[str, bool] = {}
-    missing: dict[str, list[str]] = {}
-    for sample in samples:
-        video = sample.video
-        if video is None:
-            continue
-        if video not in there:
-            there[video] = os.path.isabs(video) and os.path.exists(video)
-        if not there[video]:
-            missing.setdefault(video, []).append(sample.id)
-    return missing
-
-
 def refuse_missing(
     adapter: Adapter,
     samples: Sequence[Sample],
@@ -205,25 +164,6 @@ def refuse_missing(
         f" '{next(iter(missing))}' (all: {out / MISSING}); looked for {adapter.videos}."
         " Pass --drop-missing-videos to leave their questions out, or --allow-missing-videos to"
         f" keep them for work on text. {adapter.get}"
-    )
-
-
-def summarise(samples: Sequence[Sample], missing: Mapping[str, Sequence[str]]) -> SplitSummary:
-    """Counts what a split holds."""
-    types = {}
-    for name, kind in summarise_types(samples).items():
-        found = asdict(kind)
-        answers = list(found["answers"].items())
-        found["answers"] = dict(answers[:MOST_ANSWERS])
-        found["different_answers"] = len(answers)
-        types[name] = found
-    return SplitSummary(
-        samples=len(samples),
-        videos=len({s.video for s in samples} - {None}),
-        groups=len({s.group for s in samples} - {None}),
-        speakers=len({s.speaker for s in samples} - {None}),
-        missing=sum(s.video in missing for s in samples),
-        types=types,
     )
 
 
@@ -254,9 +194,9 @@ def _reduce(
 
 def _order(adapter: Adapter, request: Request, found: Iterable[str]) -> list[str]:
     usual = [*adapter.schemes[request.scheme].sizes, "train", "val", "test"]
-    names = Counter(found)
+    names = set(found)
     ordered = [n for n in dict.fromkeys(usual) if n in names]
-    rest = sorted(set(names) - set(ordered), key=lambda n: (len(n), n))
+    rest = sorted(names - set(ordered), key=lambda n: (len(n), n))
     for name in names:
         if not name or name == ALL or os.path.basename(name) != name or name.startswith("."):
             raise DatasetError(f"a split is called '{name}'; wanted a word that can name a file")
@@ -287,44 +227,6 @@ def _report(out: Path, missing: Mapping[str, Sequence[str]]) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         lines = [f"{video}\t{' '.join(ids)}\n" for video, ids in missing.items()]
-        (out / MISSING).write_text("".join(lines), encoding="utf-8")
+        write_text(out / MISSING, "".join(lines))
     except OSError as error:
         raise DatasetError(f"'{out}' can't be written: {error.strerror}") from error
-
-
-def _record(
-    adapter: Adapter, request: Request, read: Prepared, annotations: Path, videos: Path | None
-) -> dict[str, Any]:
-    return {
-        "name": adapter.name,
-        "title": adapter.title,
-        "adapter_version": adapter.version,
-        "mtrans": mtrans.__version__,
-        "citation": adapter.citation,
-        "licence": adapter.licence,
-        "source": adapter.source,
-        "scheme": request.scheme,
-        "scheme_about": adapter.schemes[request.scheme].about,
-        "folds": adapter.schemes[request.scheme].folds,
-        "published": dict(adapter.schemes[request.scheme].sizes),
-        "options": dict(request.options),
-        "seed": request.seed,
-        "metrics": list(adapter.metrics),
-        "settings": dict(adapter.settings),
-        "questions": {q.name: q.version for q in adapter.questions},
-        "annotations": [
-            {
-                "file": os.path.relpath(file, annotations if annotations.is_dir() else file.parent),
-                "bytes": file.stat().st_size,
-                "sha256": _sha256(file),
-            }
-            for file in read.files
-        ],
-        "videos": None if videos is None else os.path.abspath(videos),
-        "notes": list(read.notes),
-    }
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
