@@ -95,6 +95,8 @@ def test_csv(tmp_path: Path) -> None:
         read_csv(path, ["a", "c"])
     with pytest.raises(DatasetError, match=":3: no value for column 'b'; is the file cut off"):
         read_csv(put(path, "a,b\n1,2\n3"), ["a"])
+    with pytest.raises(DatasetError, match="not CSV: field larger than"):
+        read_csv(put(path, 'a,b\n1,"' + "x" * 200_000), ["a"])
 
 
 @pytest.mark.parametrize(
@@ -127,5 +129,7 @@ def test_video_folder(tmp_path: Path) -> None:
     assert place("gone.mp4", "gone2.mp4") == str(tmp_path / "gone.mp4")
     assert place("v1") == str(tmp_path / "frames/v1")
     assert VideoFolder(None).place("a.mp4", "b.mp4") == "a.mp4"
+    (tmp_path / "deep" / "loop").symlink_to(tmp_path)
+    assert VideoFolder(tmp_path).place("c.mp4") == str(tmp_path / "deep/er/c.mkv")
     with pytest.raises(DatasetError, match="no such folder"):
         VideoFolder(tmp_path / "nowhere")

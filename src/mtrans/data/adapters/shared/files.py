@@ -177,19 +177,21 @@ def read_csv(path: Path, columns: Iterable[str], delimiter: str = ",") -> list[d
     """
     text = io.StringIO(read_text(path), newline="")
     reader = csv.DictReader(text, restval=None, delimiter=delimiter)
-    header = list(reader.fieldnames or ())
+    try:
+        header = list(reader.fieldnames or ())
+        rows = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:  # a field without end, because a quote is never closed
+        raise DatasetError(f"{path}:{reader.line_num}: not CSV: {error}; get it again") from error
     missing = [c for c in columns if c not in header]
     if missing:
         raise DatasetError(f"{path}: no column '{missing[0]}'; it has: {', '.join(header)[:300]}")
-    rows = []
-    for row in reader:
+    for line, row in rows:
         short = [name for name, value in row.items() if value is None]
         if short:
             raise DatasetError(
-                f"{path}:{reader.line_num}: no value for column '{short[0]}'; is the file cut off?"
+                f"{path}:{line}: no value for column '{short[0]}'; is the file cut off?"
             )
-        rows.append({k: v for k, v in row.items() if k is not None})
-    return rows
+    return [{k: v for k, v in row.items() if k is not None} for _, row in rows]
 
 
 def field_of(record: Any, name: str, kind: type | tuple[type, ...], where: str) -> Any:
@@ -234,7 +236,13 @@ class VideoFolder:
             return
         if not folder.is_dir():
             raise DatasetError(f"--videos '{folder}': no such folder; give the one with the clips")
+        seen: set[str] = set()
         for at, folders, files in os.walk(folder, followlinks=True):
+            real = os.path.realpath(at)
+            if real in seen:  # a link to a folder above it
+                folders.clear()
+                continue
+            seen.add(real)
             for name in (*files, *folders):
                 path = os.path.join(at, name)
                 self._files.add(path)
