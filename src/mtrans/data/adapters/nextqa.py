@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from mtrans.core.records import Sample
@@ -72,6 +73,7 @@ class NextQa(Adapter):
         folder = VideoFolder(videos)
         columns = (*COLUMNS, *CANDIDATES) if request.scheme == "mc" else COLUMNS
         samples = []
+        used: Counter[str] = Counter()
         for split, path in parts.items():
             for row in read_csv(path, columns):
                 where = f"{path}: question {row['qid']} on video {row['video']}"
@@ -80,12 +82,22 @@ class NextQa(Adapter):
                 place = places.get(row["video"], row["video"])
                 if mapping and not (row["video"] in places and isinstance(place, str)):
                     self.fail(f"{mapping}: does not say where video {row['video']} is")
-                samples.append(self._sample(row, split, place, folder, where))
+                key = f"nextqa-{row['video']}-{row['qid']}"
+                used[key] += 1  # three numbers of the open training split are given twice
+                if used[key] > 1:
+                    key = f"{key}-{used[key]}"
+                samples.append(self._sample(key, row, split, place, folder, where))
         files = [*parts.values(), *([mapping] if mapping else [])]
         return Prepared(samples, files, self.check_sizes(samples, request))
 
     def _sample(
-        self, row: dict[str, str], split: str, place: str, folder: VideoFolder, where: str
+        self,
+        key: str,
+        row: dict[str, str],
+        split: str,
+        place: str,
+        folder: VideoFolder,
+        where: str,
     ) -> Sample:
         answer, code, question = row["answer"].strip(), row["type"], row["question"].strip()
         choices: tuple[str, ...] | None = None
@@ -103,7 +115,7 @@ class NextQa(Adapter):
             choices, label = distinct(written, int(answer))
             answer = written[int(answer)]
         return Sample(
-            id=f"nextqa-{row['video']}-{row['qid']}",
+            id=key,
             video=folder.place(f"NExTVideo/{place}.mp4", f"{row['video']}.mp4"),
             question=question,
             answer=answer,
