@@ -319,8 +319,8 @@ def test_contents_are_hashed_once_and_again_when_changed(tmp_path, monkeypatch):
     import mtrans.data.content as content
 
     hashed = []
-    real = content._sha256
-    monkeypatch.setattr(content, "_sha256", lambda path: hashed.append(path) or real(path))
+    real = content.file_hash
+    monkeypatch.setattr(content, "file_hash", lambda path: hashed.append(path) or real(path))
     file = tmp_path / "a"
     file.write_bytes(b"one")
     index = ContentIndex(tmp_path / "i" / "contents.jsonl")
