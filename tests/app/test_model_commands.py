@@ -169,6 +169,13 @@ def test_ask_a_backbone_says_that_it_is_not_adapted(mtrans: Command, small: Path
     assert blind["times"] == []
 
 
+def test_settings_of_a_backbone_and_of_a_run(mtrans: Command, run: Path, small: Path) -> None:
+    words = [small / "clips" / "1.mp4", "what is it ?", "--json", "--set", "frames.count=2"]
+    answer = json.loads(mtrans("ask", small / "backbone", *words).out)
+    assert len(answer["times"]) == 2
+    one_line_error(mtrans("ask", run, *words), "frames.count=2", "trained with")
+
+
 def test_ask_wrong(mtrans: Command, run: Path, small: Path) -> None:
     one_line_error(mtrans("ask", run, small / "no.mp4", "what ?"), "no.mp4", "no such file")
     one_line_error(mtrans("ask", small / "rum", "-", "what ?"), "no folder", "did you mean", "run'")

@@ -15,10 +15,17 @@ from mtrans.app import output
 if TYPE_CHECKING:
     from mtrans.core.records import Sample, Turn
     from mtrans.core.settings import RunSettings
+    from mtrans.infer.predictor import Predictor
     from mtrans.train.run_folder import RunFolder
 
 Device = Annotated[
     str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", show_default="auto")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="One setting of a backbone that is not adapted, key=value; a run has its own."
+    ),
 ]
 
 
@@ -129,6 +136,7 @@ def evaluate(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Questions answered together.")] = 32,
     device: Device = None,
+    set_: Settings = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace predictions of other data or settings.")
     ] = False,
@@ -150,10 +158,9 @@ def evaluate(
     samples = as_samples(data)
     output.quiet_libraries()
     from mtrans.infer.evaluate import evaluate as run_evaluate
-    from mtrans.infer.predictor import load_predictor
     from mtrans.measure.score import score_predictions, scores_path
 
-    predictor = load_predictor(model, device=device or "auto")
+    predictor = open_predictor(model, device, set_)
     path = predictions_file(out)
     if path is None and split_name is not None and predictor.run is not None:
         path = predictor.run.predictions(split_name)
@@ -170,6 +177,28 @@ def evaluate(
     if done.failed:
         output.say(f"{done.failed} questions have no answer: their clips can't be read")
     print(f"predictions: {done.predictions}\nscores:      {scores_path(done.predictions)}")
+
+
+def open_predictor(model: str, device: str | None, overrides: list[str] | None) -> Predictor:
+    """Loads whatever can answer; a backbone that is not adapted with the settings given.
+
+    Raises:
+        SettingsError: Settings for a run: it answers under those it was trained with.
+        CheckpointError: There is no such model.
+    """
+    from mtrans.core.errors import SettingsError
+    from mtrans.core.settings import load_settings
+    from mtrans.infer.predictor import find_adapter, load_predictor
+
+    if not overrides:
+        return load_predictor(model, device=device or "auto")
+    if find_adapter(Path(model))[0] is not None:
+        raise SettingsError(
+            f"--set {overrides[0]}: '{model}' is adapted and answers under the settings it was"
+            " trained with; leave --set away, or adapt with that setting"
+        )
+    settings = load_settings(overrides=overrides)
+    return load_predictor(model, settings=settings, device=device or "auto")
 
 
 def predictions_file(out: Path | None) -> Path | None:
@@ -202,6 +231,7 @@ def ask(
     start: Annotated[float | None, typer.Option(help="Start of the clip in seconds.")] = None,
     end: Annotated[float | None, typer.Option(help="End of the clip in seconds.")] = None,
     device: Device = None,
+    set_: Settings = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Ask a question about a video.
@@ -216,9 +246,9 @@ def ask(
     if choice and len(choice) < 2:
         raise SettingsError("one --choice leaves nothing to choose; give two or more, or none")
     output.quiet_libraries()
-    from mtrans.infer.predictor import find_adapter, load_predictor
+    from mtrans.infer.predictor import find_adapter
 
-    predictor = load_predictor(model, device=device or "auto")
+    predictor = open_predictor(model, device, set_)
     answer = predictor.ask(
         None if video == "-" else video,
         question,

@@ -117,9 +117,6 @@ def coerce(value: Any, hint: Any, name: str) -> Any:
     raise SettingsError(f"{name}={value!r}: wanted {getattr(hint, '__name__', hint)}")
 
 
-_coerce = coerce  # the name that study/plan_file.py still imports; goes with it
-
-
 def _word(value: Any, words: tuple[Any, ...], name: str) -> Any:
     """Checks a value against the words that a switch knows."""
     if value in words:
