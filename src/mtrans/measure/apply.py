@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mtrans.core.records import Fact, Prediction, Score
-from mtrans.measure import captions, retrieval, text_metrics  # noqa: F401  registers metrics
-from mtrans.measure.intervals import RESAMPLES, bootstrap, clusters_of
+from mtrans.measure import (  # noqa: F401  registers metrics
+    captions,
+    retrieval,
+    text_metrics,
+    weighted,
+)
+from mtrans.measure.intervals import RESAMPLES, Cluster, bootstrap, clusters_of
 from mtrans.measure.metrics import METRICS, truth
 
 
@@ -17,6 +22,7 @@ def measure(
     resamples: int = RESAMPLES,
     seed: int = 0,
     slice_: Mapping[str, Fact] | None = None,
+    cluster: Cluster = "video",
 ) -> list[Score]:
     """Computes metrics with intervals; one that fits none of the predictions is left out.
 
@@ -26,6 +32,7 @@ def measure(
         resamples: Bootstrap replicates.
         seed: Seed of the draws.
         slice_: What the predictions are a part of.
+        cluster: What is drawn as a whole.
 
     Returns:
         One score for each metric, in the order of `metrics`.
@@ -41,7 +48,7 @@ def measure(
             continue
         here = [m for m in chosen if m.task == task]
         statistics = [m.statistics(part) for m in here]
-        clusters = clusters_of(part)
+        clusters = clusters_of(part, cluster)
         intervals = bootstrap(statistics, clusters, resamples=resamples, seed=seed)
         for m, s, interval in zip(here, statistics, intervals, strict=True):
             found[m.name] = Score(

@@ -8,7 +8,7 @@ import numpy as np
 
 from mtrans.core.records import Fact, Prediction, Score
 from mtrans.measure.apply import main_metrics, measure, of_task
-from mtrans.measure.intervals import RESAMPLES
+from mtrans.measure.intervals import RESAMPLES, Cluster
 
 MAX_VALUES = 6
 """A numeric fact with more distinct values than this is cut into quantiles."""
@@ -26,6 +26,7 @@ def breakdown(
     metrics: Sequence[str] | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    cluster: Cluster = "video",
 ) -> list[Score]:
     """Scores every part of the predictions.
 
@@ -35,6 +36,7 @@ def breakdown(
             answers.
         resamples: Bootstrap replicates.
         seed: Seed of the draws.
+        cluster: What is drawn as a whole.
 
     Returns:
         Scores whose `slice` has one entry: ``{"type": ...}``, ``{"speaker": ...}``,
@@ -48,7 +50,14 @@ def breakdown(
     out: list[Score] = []
     for key, members in parts.items():
         for value, part in members.items():
-            out += measure(part, names, resamples=resamples, seed=seed, slice_={key: value})
+            out += measure(
+                part,
+                names,
+                resamples=resamples,
+                seed=seed,
+                slice_={key: value},
+                cluster=cluster,
+            )
     return out
 
 

@@ -16,7 +16,14 @@ from scipy.stats import binomtest
 
 from mtrans.core.records import Prediction
 from mtrans.measure.apply import default_metrics, of_task
-from mtrans.measure.intervals import LEVEL, RESAMPLES, clusters_of, interval_of, replicates
+from mtrans.measure.intervals import (
+    LEVEL,
+    RESAMPLES,
+    Cluster,
+    clusters_of,
+    interval_of,
+    replicates,
+)
 from mtrans.measure.metrics import METRICS, truth
 from mtrans.measure.predictions import PredictionsError, read_predictions
 
@@ -69,6 +76,7 @@ def compare(
     resamples: int = RESAMPLES,
     level: float = LEVEL,
     seed: int = 0,
+    cluster: Cluster = "video",
 ) -> list[Comparison]:
     """Compares two runs on the same samples.
 
@@ -79,6 +87,7 @@ def compare(
         resamples: Bootstrap replicates.
         level: Share of the interval.
         seed: Seed of the draws.
+        cluster: What is drawn as a whole.
 
     Returns:
         One comparison for each metric.
@@ -98,7 +107,7 @@ def compare(
             )
         statistics = [metric.statistics(a), metric.statistics(b)]
         values = [s.value() for s in statistics]
-        clusters = clusters_of(a)
+        clusters = clusters_of(a, cluster)
         groups = int(clusters.max()) + 1
         interval = None
         if groups > 1:

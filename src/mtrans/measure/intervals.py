@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,14 +43,25 @@ class Interval:
     standard_error: float
 
 
-def clusters_of(predictions: Sequence[Prediction]) -> NDArray[np.int64]:
-    """Returns int64[n]: which video each prediction belongs to, numbered from 0.
+Cluster = Literal["video", "group", "speaker"]
+"""What is drawn as a whole: predictions that are not independent of each other."""
 
-    A prediction without a video is a cluster of its own.
+
+def clusters_of(predictions: Sequence[Prediction], by: Cluster = "video") -> NDArray[np.int64]:
+    """Returns int64[n]: which video (or group, speaker) each prediction belongs to, from 0.
+
+    A prediction without group or speaker is drawn with its video, one without a video alone.
     """
     numbers: dict[tuple[str, str], int] = {}
-    keys = [("video", p.video) if p.video else ("id", p.id) for p in predictions]
+    keys = [_key(p, by) for p in predictions]
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
+
+
+def _key(prediction: Prediction, by: Cluster) -> tuple[str, str]:
+    for name in (by, "video"):
+        if value := getattr(prediction, name):
+            return name, value
+    return "id", prediction.id
 
 
 def replicates(

@@ -142,7 +142,7 @@ def accuracy(predictions: Sequence[Prediction]) -> Statistics:
 @metric("balanced_accuracy", task="choice", chance=chance_of_balanced)
 def balanced_accuracy(predictions: Sequence[Prediction]) -> Statistics:
     """Mean over answer texts of the share of right answers among samples with that answer."""
-    counts, classes = _class_counts(predictions)
+    counts, classes = class_counts(predictions)
 
     def finish(sums: Array) -> Array:
         support, hits = sums[..., :classes], sums[..., 2 * classes :]
@@ -156,7 +156,7 @@ def balanced_accuracy(predictions: Sequence[Prediction]) -> Statistics:
 @metric("macro_f1", task="choice")
 def macro_f1(predictions: Sequence[Prediction]) -> Statistics:
     """Mean F1 over answer texts that occur as answer or truth (as sklearn, f1_score macro)."""
-    counts, classes = _class_counts(predictions)
+    counts, classes = class_counts(predictions)
 
     def finish(sums: Array) -> Array:
         support, predicted = sums[..., :classes], sums[..., classes : 2 * classes]
@@ -203,7 +203,7 @@ def parse_failures(predictions: Sequence[Prediction]) -> Statistics:
     return mean_of([float(p.parse == "failed" or p.error is not None) for p in predictions])
 
 
-def _class_counts(predictions: Sequence[Prediction]) -> tuple[sparse.csr_array, int]:
+def class_counts(predictions: Sequence[Prediction]) -> tuple[sparse.csr_array, int]:
     """Returns float[n, 3k]: truth, answer and hit of each of the k answer texts, one-hot.
 
     Classes are answer *texts*, so that samples with different candidates can share them. A failed

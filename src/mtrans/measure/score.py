@@ -11,7 +11,7 @@ from mtrans.core.files import file_hash, write_text
 from mtrans.core.records import Score
 from mtrans.measure.apply import default_metrics, measure, of_task
 from mtrans.measure.breakdown import breakdown, slices
-from mtrans.measure.intervals import LEVEL, RESAMPLES
+from mtrans.measure.intervals import LEVEL, RESAMPLES, Cluster
 from mtrans.measure.metrics import METRICS
 from mtrans.measure.predictions import PredictionsError, read_predictions
 
@@ -26,6 +26,7 @@ def score_predictions(
     metrics: Sequence[str] | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    cluster: Cluster = "video",
 ) -> list[Score]:
     """Measures a predictions file, overall and by part, and writes the scores beside it.
 
@@ -39,6 +40,7 @@ def score_predictions(
         metrics: Names; None takes those that fit the task.
         resamples: Bootstrap replicates.
         seed: Seed of the draws.
+        cluster: What is drawn as a whole.
 
     Returns:
         Scores over all predictions (empty `slice`), then those of the parts.
@@ -57,8 +59,8 @@ def score_predictions(
             " 'label'); nothing can be measured"
         )
     names = default_metrics(predictions) if metrics is None else list(metrics)
-    scores = measure(predictions, names, resamples=resamples, seed=seed)
-    scores += breakdown(predictions, resamples=resamples, seed=seed)
+    scores = measure(predictions, names, resamples=resamples, seed=seed, cluster=cluster)
+    scores += breakdown(predictions, resamples=resamples, seed=seed, cluster=cluster)
     document = {
         "schema": SCHEMA,
         "predictions": path.name,
@@ -67,7 +69,7 @@ def score_predictions(
         "without_target": len(predictions) - len(known),
         "errors": sum(p.error is not None for p in predictions),
         "interval": {
-            "method": "percentile bootstrap over videos",
+            "method": f"percentile bootstrap over {cluster}s",
             "level": LEVEL,
             "resamples": resamples,
             "seed": seed,

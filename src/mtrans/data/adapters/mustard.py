@@ -42,7 +42,7 @@ class Mustard(Adapter):
     )
     size = "690 clips, 690 questions"
     kinds = ("choice",)
-    metrics = ("accuracy", "macro_f1")
+    metrics = ("accuracy", "weighted_precision", "weighted_recall", "weighted_f1", "macro_f1")
     chance = {"*": 0.5}
     schemes = {
         "5fold": Scheme(

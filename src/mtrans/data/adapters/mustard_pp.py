@@ -49,7 +49,7 @@ class MustardPlusPlus(Adapter):
     )
     size = "1,202 clips, 1,202 questions a task"
     kinds = ("choice",)
-    metrics = ("accuracy", "macro_f1")
+    metrics = ("accuracy", "weighted_precision", "weighted_recall", "weighted_f1", "macro_f1")
     chance = {
         "sarcasm": 1 / 2,
         "sarcasm_type": 1 / len(TYPES),

@@ -39,7 +39,7 @@ class UrFunny(Adapter):
     )
     size = "9,588 clips, 9,588 questions"
     kinds = ("choice",)
-    metrics = ("accuracy", "macro_f1")
+    metrics = ("accuracy", "weighted_precision", "weighted_recall", "weighted_f1", "macro_f1")
     chance = {"*": 0.5}
     schemes = {
         "official": Scheme(
