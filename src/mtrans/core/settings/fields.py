@@ -55,8 +55,9 @@ class ModelSettings:
     temporal_gate: Literal["learned", "none"] = "learned"
     """`learned`: x + g * (Block_t(x) - x), one g a layer; paper: none (g = 1 throughout)."""
 
-    gate_init: float = 1.0
-    """Where the learned gate starts: 0 is exactly the image model, 1 exactly the paper's form."""
+    gate_init: float = 0.5
+    """Where the learned gate starts: 0 is exactly the image model, 1 exactly the paper's form. In
+    between was measured to learn motion soonest (docs/LOG.md)."""
 
     temporal_position: Literal["relative", "absolute", "none"] = "relative"
     """`relative`: signed bias per head from time differences in seconds inside temporal attention;
