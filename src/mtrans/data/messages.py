@@ -4,11 +4,13 @@
                   {"role": "assistant", "content": "a ball"}], "videos": ["clips/a.mp4"]}
 
 Read: ms-swift (``messages``, also its older ``query`` / ``response`` / ``history``), LLaMA-Factory
-(``messages`` or ``conversations`` with ``from`` / ``value``), content as text or a list of parts,
-and MMLA's prompts (github.com/thuiar/MMLA), whose utterance, question and candidate labels are
-taken apart into context, question and choices. Every assistant turn becomes a sample; turns before
-it are its context. Written: ``messages`` + ``videos`` plus the manifest's own fields as further
-columns, which those tools pass over, so that a file written here reads back to the same samples.
+(``messages``, or ShareGPT's ``conversations`` with ``from`` / ``value``), a ``system`` column,
+content as text or a list of parts, and MMLA's prompts (github.com/thuiar/MMLA), whose utterance,
+question and candidate labels are taken apart into context, question and choices. Every assistant
+turn becomes a sample; turns before it are its context. Written: ``messages`` + ``videos`` plus the
+manifest's own fields as further columns, which those tools pass over, so that a file written here
+reads back to the same samples; :mod:`mtrans.data.messages_file` writes whole files, dialogues as
+dialogues.
 """
 
 from __future__ import annotations
@@ -178,6 +180,8 @@ def _turns(record: Mapping[str, Any]) -> tuple[list[tuple[str, str]], list[str]]
         if not isinstance(record[key], list) or not record[key]:
             raise FieldError(key, "wanted a non-empty list of turns")
         turns = [_role_and_content(turn, place, key) for place, turn in enumerate(record[key])]
+    if record.get("system"):
+        turns.insert(0, ("system", record["system"]))
     texts = [(role, _content(content, videos, key)) for role, content in turns]
     for video in videos:
         if not isinstance(video, str):
@@ -193,7 +197,7 @@ def _history(record: Mapping[str, Any]) -> list[tuple[str, Any]]:
     ):
         raise FieldError("history", "wanted a list of [query, response] pairs")
     pairs = [*history, (record["query"], record.get("response"))]
-    turns = [("system", record["system"])] if record.get("system") else []
+    turns: list[tuple[str, Any]] = []
     for query, response in pairs:
         turns.append(("user", query))
         if response is not None:
