@@ -24,10 +24,12 @@ ORDER = (
     "measure",
     "study",
     "report",
+    "interop",
     "bench",
     "app",
 )
 APART = {"models": ("video", "data")}
+NEEDS = {"mtrans.interop.lmms_eval": "lmms_eval"}  # modules that only another tool imports
 
 ROOT = Path(mtrans.__file__).parent
 MODULES = sorted(m.name for m in pkgutil.walk_packages(mtrans.__path__, "mtrans."))
@@ -112,6 +114,7 @@ def test_import_mtrans_is_light():
 def test_the_command_line_and_measuring_need_no_torch():
     light = [m for m in MODULES if m.startswith(("mtrans.measure", "mtrans.core", "mtrans.report"))]
     light += [m for m in MODULES if m.startswith("mtrans.app")]
+    light += [m for m in MODULES if m.startswith("mtrans.interop") and m not in NEEDS]
     light += ["mtrans.data.manifest", "mtrans.data.check", "mtrans.train.run_folder"]
     light += ["mtrans.video.worlds.make"]
     loaded = _loaded_by("\n".join(f"import {name}" for name in light))
@@ -121,4 +124,6 @@ def test_the_command_line_and_measuring_need_no_torch():
 
 @pytest.mark.parametrize("name", MODULES)
 def test_every_module_imports(name):
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name], reason=f"{NEEDS[name]} is not installed")
     importlib.import_module(name)

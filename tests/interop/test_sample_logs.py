@@ -1,0 +1,111 @@
+"""lmms-eval's sample logs; `real/` holds six lines that lmms-eval 0.7.3 wrote of our plugin."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mtrans.core.records import Prediction, Sample
+from mtrans.data.manifest import read_manifest
+from mtrans.interop.sample_logs import from_jsonl, from_log, import_predictions, to_log
+from mtrans.measure.compare import compare
+from mtrans.measure.predictions import PredictionsError, read_predictions
+
+REAL = Path(__file__).parent / "real"
+LOG = REAL / "lmms_eval_0.7.3_samples.jsonl"
+
+
+@pytest.fixture
+def asked() -> list[Sample]:
+    return read_manifest(REAL / "manifest.jsonl")
+
+
+def lines(file: Path) -> list[dict]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_a_real_log(asked, tmp_path):
+    made = import_predictions(LOG, "lmms-eval", tmp_path / "run", asked)
+    assert read_predictions(tmp_path / "run" / "predictions.jsonl") == made
+    assert [p.id for p in made] == [s.id for s in asked]
+    assert [p.video for p in made] == [s.video for s in asked]
+    for p, record in zip(made, lines(LOG), strict=True):
+        assert record["input"] == p.question
+        assert record["acc"] == float(p.choice == p.label)
+        assert p.log_likelihoods[p.choice] == max(p.log_likelihoods)
+        assert sum(p.probabilities) == pytest.approx(1)
+    source = json.loads((tmp_path / "run" / "predictions.meta.json").read_text())
+    assert source["imported"]["form"] == "lmms-eval"
+    other = [replace(p, choice=p.label, answer=p.target) for p in made]
+    accuracy = {c.metric: c for c in compare(made, other)}["accuracy"]
+    assert accuracy.other == 1
+    assert accuracy.reference == sum(r["acc"] for r in lines(LOG)) / 6
+
+
+def test_a_real_log_of_another_manifest_is_refused(asked, tmp_path):
+    with pytest.raises(PredictionsError, match=r"document 5, but --samples has 5 lines"):
+        from_log(lines(LOG), asked[:5], "log")
+    with pytest.raises(PredictionsError, match=r"log:1: the right answer is '0'.*it is 'no'"):
+        from_log(lines(LOG), asked[1:] + asked[:1], "log")
+    with pytest.raises(PredictionsError, match=r"give --samples"):
+        from_log(lines(LOG), None, "log")
+    with pytest.raises(PredictionsError, match=r"document 0 is there twice"):
+        from_log(lines(LOG)[:1] * 2, asked, "log")
+    with pytest.raises(PredictionsError, match=r"no 'doc_id'"):
+        from_log([{"id": "a"}], asked, "log")
+    import_predictions(LOG, "lmms-eval", tmp_path, asked)
+    with pytest.raises(PredictionsError, match=r"exists already"):
+        import_predictions(LOG, "lmms-eval", tmp_path, asked)
+
+
+def test_the_export_has_what_a_real_log_has(asked):
+    made = from_log(lines(LOG), asked, "log")
+    for ours, real in zip(to_log(made), lines(LOG), strict=True):
+        assert set(ours) == set(real) | {"doc"}
+        for key in ("doc_id", "target", "acc", "input"):
+            assert ours[key] == real[key]
+        said = [[str(loss), str(greedy)] for loss, greedy in ours["filtered_resps"]]
+        assert said == real["filtered_resps"]
+    assert from_log(to_log(made), None, "log") == made
+
+
+def test_generated_answers():
+    mc = Sample("a", "/v.mp4", "which ?", "left", ("left", "right"), 0, facts={"n": 1})
+    records = [
+        {"doc_id": 1, "target": "left", "filtered_resps": "(B)", "input": "which ?"},
+        {"doc_id": 0, "target": "0", "filtered_resps": ["left."], "input": "which ?"},
+        {"doc_id": 2, "target": "0", "filtered_resps": ["left or right"], "input": "which ?"},
+        {"doc_id": 3, "target": "a cup", "filtered_resps": "a mug", "input": "what ?"},
+    ]
+    samples = [mc, replace(mc, id="b"), replace(mc, id="c"), Sample("d", None, "what ?", "a cup")]
+    made = from_log(records, samples, "log")
+    assert [(p.id, p.choice, p.parse) for p in made] == [
+        ("a", 0, "parsed"),
+        ("b", 1, "parsed"),
+        ("c", None, "failed"),
+        ("d", None, "open"),
+    ]
+    alone = from_log(records[3:], None, "log")
+    assert alone == [Prediction("3", None, "what ?", "a mug", "a cup")]
+
+
+def test_predictions_of_any_system(asked, tmp_path):
+    file = tmp_path / "theirs.jsonl"
+    said = [{"id": s.id, "answer": f"It is {s.answer}."} for s in reversed(asked)]
+    file.write_text("".join(json.dumps(line) + "\n" for line in said))
+    made = import_predictions(file, "jsonl", tmp_path / "run", asked)
+    assert read_predictions(tmp_path / "run" / "predictions.jsonl") == made
+    assert [p.id for p in made] == [s.id for s in reversed(asked)]
+    assert all(p.choice == p.label and p.parse == "parsed" for p in made)
+    full = [p.to_json() for p in made]
+    assert from_jsonl(full, None, "file") == made
+    for record, reason in (
+        ({"id": "x", "answer": "a"}, "id 'x' is not in --samples"),
+        ({"id": asked[0].id, "reply": "a"}, "unknown field 'reply'"),
+        ({"id": asked[0].id}, "no 'answer'"),
+    ):
+        with pytest.raises(PredictionsError, match=f"file:1: {reason}"):
+            from_jsonl([record], asked, "file")
