@@ -1,4 +1,4 @@
-"""`mtrans import-predictions`, `export-predictions`, `card`: exchange with other tools."""
+"""`mtrans import-predictions`, `export-predictions`, `card`, `data card`: for other tools."""
 
 from __future__ import annotations
 
@@ -82,3 +82,27 @@ def export_predictions(
         out.parent.mkdir(parents=True, exist_ok=True)
         write_text(out, "".join(lines))
     print(f"{len(made)} predictions written to {out}")
+
+
+def data_card(
+    folder: Annotated[Path, typer.Argument(help="A folder that `mtrans data prepare` wrote.")],
+) -> None:
+    """Write README.md for a prepared data set: splits, balance, licence, source, hashes.
+
+    In the form of the Hugging Face Hub (YAML header); nothing is uploaded.
+    """
+    from mtrans.interop.cards import data_card as write
+
+    print(f"card: {write(folder)}")
+
+
+def model_card(
+    run: Annotated[Path, typer.Argument(help="A finished run folder.")],
+) -> None:
+    """Write README.md into a run's adapter folder: base, data, scores, how to load it.
+
+    In the form of the Hugging Face Hub (YAML header); nothing is uploaded.
+    """
+    from mtrans.interop.cards import model_card as write
+
+    print(f"card: {write(run)}")
