@@ -90,11 +90,30 @@ def test_check_of_no_file(mtrans: Command, tmp_path: Path) -> None:
     one_line_error(mtrans("data", "check", tmp_path / "none.jsonl"), "none.jsonl", "No such file")
 
 
-def test_convert_there_and_back(mtrans: Command, small: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("form", "key"), [("messages", "messages"), ("sharegpt", "conversations")])
+def test_convert_there_and_back(
+    mtrans: Command, small: Path, tmp_path: Path, form: str, key: str
+) -> None:
     messages, back = tmp_path / "messages.jsonl", tmp_path / "back.jsonl"
-    first = mtrans("data", "convert", small / "train.jsonl", "--out", messages, "--to", "messages")
+    first = mtrans("data", "convert", small / "train.jsonl", "--out", messages, "--to", form)
     assert first.status == 0, first.err
-    assert "messages" in json.loads(messages.read_text().splitlines()[0])
+    assert key in json.loads(messages.read_text().splitlines()[0])
     assert mtrans("data", "convert", messages, "--out", back).status == 0
     assert read_manifest(back) == read_manifest(small / "train.jsonl")
     one_line_error(mtrans("data", "convert", messages, "--out", back), "exists already")
+
+
+def test_check_holds_splits_against_each_other(mtrans: Command, tmp_path: Path) -> None:
+    line = {"question": "q", "answer": "a", "speaker": "ann"}
+    for name in ("train", "test"):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"id": name, **line}) + "\n")
+    files = [tmp_path / "train.jsonl", tmp_path / "test.jsonl"]
+    done = mtrans("data", "check", *files)
+    assert done.status == 0, done.err
+    assert "warning: speaker: 1 of 1 speakers are in several splits: 'ann' (train, test)" in (
+        done.out
+    )
+    one_line_error(mtrans("data", "check", *files, "--strict"), "'ann'")
+    both = json.loads(mtrans("data", "check", *files, "--json").out)
+    assert [leak["kind"] for leak in both["leaks"]] == ["speaker"]
+    assert len(both["files"]) == 2

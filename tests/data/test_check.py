@@ -66,7 +66,6 @@ def test_all_problems_at_once(tmp_path, clips):
     found = [(p.line, p.field, p.severity) for p in check.problems]
     assert found == [
         (2, "answer", "error"),
-        (2, "video", "warning"),
         (3, "", "warning"),
         (4, "id", "error"),
         (5, "video", "error"),
@@ -79,7 +78,7 @@ def test_all_problems_at_once(tmp_path, clips):
     assert not check.ok
     assert len(check.errors) == 7
     assert all("\n" not in str(p) and str(p).startswith(f"{path}:") for p in check.problems)
-    assert "(2 samples)" in check.problems[5].reason
+    assert "(2 samples)" in check.problems[4].reason
     unopened = check_manifest(path, videos=False)
     assert [p.line for p in unopened.errors] == [2, 4, 11]
 

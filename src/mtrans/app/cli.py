@@ -14,9 +14,11 @@ import typer
 import mtrans
 from mtrans.app import (
     commands_bench,
+    commands_crossval,
     commands_data,
     commands_model,
     commands_report,
+    commands_results,
     commands_study,
 )
 from mtrans.app.errors import FriendlyGroup
@@ -35,9 +37,11 @@ app.add_typer(commands_data.data, name="data")
 app.add_typer(commands_study.study, name="study")
 app.add_typer(commands_bench.bench, name="bench")
 app.command("adapt")(commands_model.adapt)
+app.command("crossval", cls=commands_crossval.ManyValues)(commands_crossval.crossval)
 app.command("eval")(commands_model.evaluate)
 app.command("ask")(commands_model.ask)
 app.command("report")(commands_report.report)
+app.command("results")(commands_results.results)
 app.command("compare")(commands_report.compare)
 app.command("settings")(commands_report.settings)
 app.command("doctor")(commands_report.doctor)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mtrans.app import commands_sets, output
+
+if TYPE_CHECKING:
+    from mtrans.data.check import Check
+    from mtrans.data.leaks import Leak
 
 worlds = typer.Typer(help="Synthetic test benches with known truth.", no_args_is_help=False)
 data = typer.Typer(help="Data sets and manifests: list, prepare, check, convert.")
@@ -22,6 +27,7 @@ class Form(StrEnum):
 
     manifest = "manifest"
     messages = "messages"
+    sharegpt = "sharegpt"
 
 
 @worlds.command("make")
@@ -87,7 +93,9 @@ def list_worlds() -> None:
 
 @data.command("check")
 def check(
-    file: Annotated[Path, typer.Argument(help="A manifest, or a messages + videos file.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Manifests, or messages + videos files; one for a split.")
+    ],
     frames: Annotated[
         int | None, typer.Option(min=1, help="Also decode this many frames of every clip.")
     ] = None,
@@ -95,26 +103,62 @@ def check(
     video_folder: Annotated[
         Path | None, typer.Option(help="Where the videos are, if not where the file says.")
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Splits that share something are an error.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List every problem of a manifest as file:line: field: reason; exit status 1 if it has any.
+    """List every problem of manifests as file:line: field: reason; exit status 1 if there are any.
 
-    Without problems it prints what is there: clips, question types, balance of the answers.
+    Without problems it prints what is there: clips, question types, balance of the answers. Splits
+    (one a file, or named by the samples of a single file) are held against each other: the same
+    video, near-duplicate frames, the same group or speaker on two sides is a warning with names.
     """
     from mtrans.core.settings import FrameSettings
     from mtrans.data.check import check_manifest
+    from mtrans.data.leaks import heed
 
-    with output.progress("opening videos") as step:
-        found = check_manifest(
-            file,
-            videos=videos,
-            frames=FrameSettings(count=frames) if frames else None,
-            video_folder=video_folder,
-            progress=step,
-        )
+    found = []
+    for file in files:
+        with output.progress(f"opening videos of {file.name}") as step:
+            found.append(
+                check_manifest(
+                    file,
+                    videos=videos,
+                    frames=FrameSettings(count=frames) if frames else None,
+                    video_folder=video_folder,
+                    progress=step,
+                )
+            )
+    ok = all(one.ok for one in found)
+    leaks = _leaks(files, videos, video_folder) if ok else []
     if as_json:
-        print(json.dumps(output.plain(found.to_json()), ensure_ascii=False, indent=1))
-        raise typer.Exit(0 if found.ok else 1)
+        shared = {"leaks": [asdict(leak) for leak in leaks]}
+        read = [one.to_json() for one in found]
+        whole = read[0] | shared if len(read) == 1 else {"files": read} | shared
+        print(json.dumps(output.plain(whole), ensure_ascii=False, indent=1))
+        raise typer.Exit(0 if ok and not (strict and leaks) else 1)
+    for file, one in zip(files, found, strict=True):
+        _show(file, one)
+    if not ok:
+        raise typer.Exit(1)
+    heed(leaks, strict=strict, say=print)
+
+
+def _leaks(files: list[Path], videos: bool, video_folder: Path | None) -> list[Leak]:
+    """Holds splits against each other: the files, or those that a single file names."""
+    from mtrans.data.leaks import by_split, find_leaks
+    from mtrans.data.manifest import read_manifest
+
+    read = {str(file): read_manifest(file, video_folder=video_folder) for file in files}
+    stems = {Path(name).stem: samples for name, samples in read.items()}
+    parts = by_split(next(iter(read.values()))) if len(files) == 1 else stems
+    with output.progress("comparing splits") as step:
+        return find_leaks(parts if len(stems) == len(read) else read, looks=videos, progress=step)
+
+
+def _show(file: Path, found: Check) -> None:
+    """Prints what a check found in a file."""
     for problem in found.problems:
         print(f"{problem.severity}: {problem}")
     if not found.ok:
@@ -122,7 +166,7 @@ def check(
         output.say(
             f"{many} error{'s' if many > 1 else ''} in {file}; {found.samples} valid samples"
         )
-        raise typer.Exit(1)
+        return
     splits = ", ".join(f"{name or 'no split'} {n}" for name, n in found.splits.items())
     print(
         f"{file}: {found.samples} samples ({splits}) in the {found.form} form,"
@@ -142,10 +186,14 @@ def convert(
         Path | None, typer.Option(help="Where the videos are, if not where the file says.")
     ] = None,
 ) -> None:
-    """Convert between the manifest and the messages + videos form of fine-tuning tools."""
+    """Convert between the manifest and the messages + videos form of fine-tuning tools.
+
+    `messages` is read by ms-swift and LLaMA-Factory, `sharegpt` (conversations with from and value)
+    by LLaMA-Factory. Both are read, too. What is written reads back to the same samples.
+    """
     from mtrans.core.errors import ManifestError
     from mtrans.data.manifest import read_manifest, write_manifest
-    from mtrans.data.messages import messages_from_sample
+    from mtrans.data.messages_file import write_messages
 
     if out.exists():
         raise ManifestError(f"'{out}' exists already; give another --out")
@@ -153,10 +201,5 @@ def convert(
     if to is Form.manifest:
         write_manifest(out, samples)
     else:
-        lines = [json.dumps(messages_from_sample(s), ensure_ascii=False) + "\n" for s in samples]
-        try:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            out.write_text("".join(lines), encoding="utf-8", newline="\n")
-        except OSError as error:
-            raise ManifestError(f"'{out}' can't be written: {error.strerror}") from error
+        write_messages(out, samples, "sharegpt" if to is Form.sharegpt else "messages")
     print(f"{len(samples)} samples written to {out}")

@@ -56,6 +56,9 @@ def adapt(
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Decode and encode every clip in every epoch.")
     ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop where --data and --val share clips or speakers.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and stop.")
     ] = False,
@@ -86,6 +89,7 @@ def adapt(
     train = as_samples(data)
     held_out = as_samples(val) if val is not None else None
     output.quiet_libraries()
+    _heed_leaks(train, held_out, strict)
     if dry_run:
         _plan(settings, train, held_out, out)
         return
@@ -94,6 +98,17 @@ def adapt(
     run = run_adapt(settings, train, held_out, out, resume=resume)
     if _main_process():
         _summary(run)
+
+
+def _heed_leaks(train: list[Sample], val: list[Sample] | None, strict: bool) -> None:
+    """Warns of what training and validation share; once where several processes train."""
+    from mtrans.data.leaks import find_leaks, heed
+
+    if val is None or not _main_process():
+        return
+    with output.progress("comparing splits") as step:
+        leaks = find_leaks({"train": train, "val": val}, progress=step)
+    heed(leaks, strict=strict, say=output.say)
 
 
 def build_settings(

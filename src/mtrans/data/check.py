@@ -1,7 +1,7 @@
 """Everything there is to say about a manifest before training on it. Needs no torch.
 
 `check_manifest` lists all problems, not only the first, and counts what is there; the command line
-prints the result, `to_json` gives it to scripts.
+prints the result, `to_json` gives it to scripts. What splits share: :mod:`mtrans.data.leaks`.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def check_manifest(
     """
     scan = scan_manifest(path, video_folder=video_folder)
     placed = list(zip(scan.lines, scan.samples, strict=True))
-    problems = [*scan.problems, *_twins(str(path), placed), *_leaks(str(path), placed)]
+    problems = [*scan.problems, *_twins(str(path), placed)]
     durations: dict[str, float] = {}
     if videos:
         found = _videos(str(path), placed, frames, durations, progress)
@@ -175,24 +175,6 @@ def _twins(path: str, placed: list[tuple[int, Sample]]) -> list[Problem]:
         else:
             reason = f"same clip, question and answer as line {other_line}"
             problems.append(Problem(path, line, "", reason, "warning"))
-    return problems
-
-
-def _leaks(path: str, placed: list[tuple[int, Sample]]) -> list[Problem]:
-    """Finds videos and groups that stand on both sides of a split."""
-    problems = []
-    for name in ("video", "group"):
-        first: dict[str, tuple[int, str]] = {}
-        for line, sample in placed:
-            value = getattr(sample, name)
-            if value is None or sample.split is None:
-                continue
-            other_line, split = first.setdefault(value, (line, sample.split))
-            if split != sample.split:
-                reason = (
-                    f"'{value}' is in split '{sample.split}' and, line {other_line}, in '{split}'"
-                )
-                problems.append(Problem(path, line, name, reason, "warning"))
     return problems
 
 

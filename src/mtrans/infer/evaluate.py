@@ -79,11 +79,16 @@ def evaluate(
     predictor = as_predictor(model)
     path = _output(predictor, out)
     identity = _identity(predictor, samples)
+    opened = _opened(path)
     done = _take_up(path, identity, overwrite)
     rest = [s for s in samples if s.id not in done]
     failed = sum(1 for record in done.values() if record.get("error"))
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write_meta(path, {**identity, "started": now(), "finished": None, "versions": versions()})
+    started = now()
+    # a stopped evaluation that goes on has not opened the questions anew, another model's has
+    opened = opened if done else [*opened, started]
+    record = {"started": started, "finished": None, "opened": opened, "versions": versions()}
+    _write_meta(path, {**identity, **record})
     pending: list[dict[str, Any]] = []
     for prediction in predictor.predict(
         rest, batch_size=batch_size, progress=progress, errors=errors, use_cache=use_cache
@@ -97,6 +102,15 @@ def evaluate(
     meta = json.loads(meta_path(path).read_text(encoding="utf-8"))
     _write_meta(path, {**meta, "finished": now(), "failed": failed})
     return Evaluation(path, answered=len(rest), reused=len(done), failed=failed)
+
+
+def _opened(predictions: Path) -> list[str]:
+    """Returns when models were put to these questions before, in ISO 8601."""
+    try:
+        meta = json.loads(meta_path(predictions).read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return []
+    return list(meta.get("opened") or filter(None, [meta.get("started")]))
 
 
 def meta_path(predictions: Path) -> Path:

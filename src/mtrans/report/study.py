@@ -34,7 +34,7 @@ def build_study(results: Results, out: str | Path, name: str | None = None) -> P
     path = Path(out)
     page = {
         "name": name or path.resolve().parent.name,
-        "about": about(results.plan),
+        "about": results.about or about(results.plan),
         "worlds": sorted({d.world for d in results.plan.data if d.world}),
         "sets": [_set(results, data.name) for data in results.plan.data],
         "missing": results.missing,

@@ -13,7 +13,7 @@ from mtrans.core.errors import MTransError, SettingsError
 from mtrans.core.records import Sample
 from mtrans.core.settings import RunSettings, load_settings
 from mtrans.data.manifest import read_manifest
-from mtrans.data.subsets import order_units, units_of
+from mtrans.data.subsets import order_units, take_fraction, units_of
 from mtrans.train.run_folder import RunFolder, describe_data, open_run
 
 CACHE = "cache"
@@ -40,6 +40,7 @@ class Job:
         overrides: ``key=value`` texts, laid over everything.
         clips: Training clips to take, stratified, the same ones for all jobs and contained in any
             larger number; None is all.
+        fraction: The same as a share of the training clips.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Job:
     values: Mapping[str, Any] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
     clips: int | None = None
+    fraction: float | None = None
 
     def settings(self, folder: Path) -> RunSettings:
         """Returns the run's settings in a study's folder.
@@ -92,7 +94,8 @@ class Job:
         if path is None:
             return (), {}
         changed = path.stat().st_mtime_ns if path.exists() else 0
-        return _read(path, self.clips if name == "train" else None, changed)
+        part = (self.clips, self.fraction) if name == "train" else (None, None)
+        return _read(path, *part, changed)
 
 
 @functools.cache
@@ -103,7 +106,9 @@ def _precision(device: str) -> Literal["bf16", "fp32"]:
 
 
 @functools.lru_cache(maxsize=16)
-def _read(path: Path, clips: int | None, changed: int) -> tuple[tuple[Sample, ...], dict[str, Any]]:
+def _read(
+    path: Path, clips: int | None, fraction: float | None, changed: int
+) -> tuple[tuple[Sample, ...], dict[str, Any]]:
     """Reads a manifest once for all jobs, until it changes."""
     samples = read_manifest(path)
     if clips is not None:
@@ -113,6 +118,8 @@ def _read(path: Path, clips: int | None, changed: int) -> tuple[tuple[Sample, ..
             raise SettingsError(f"clips={clips}: '{path}' has {len(order)} of them")
         kept = set(order[:clips])
         samples = [s for s, name in zip(samples, names, strict=True) if name in kept]
+    if fraction is not None:
+        samples = take_fraction(samples, fraction)
     return tuple(samples), describe_data(samples)
 
 

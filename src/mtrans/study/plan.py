@@ -23,6 +23,9 @@ from mtrans.study.parts import Contender, Data, folder_name
 CLIPS = "clips"
 """A key of `vary` beside the settings: how many of the training clips are used."""
 
+FRACTION = "fraction"
+"""The same as a share of them."""
+
 VALIDATIONS = 5
 """Validations of a run whose number of steps is given."""
 
@@ -76,7 +79,8 @@ class StudyPlan:
     """Common settings, for every contender that does not fix them."""
 
     vary: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    """Setting -> values; the full grid is run. `clips` varies the number of training clips."""
+    """Setting -> values; the full grid is run. `clips` varies the number of training clips,
+    `fraction` their share; smaller parts are contained in larger ones."""
 
     search: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     """Setting -> candidates, chosen on validation with the first seed, for every row alike."""
@@ -142,7 +146,7 @@ class StudyPlan:
         common.update(self.set)
         values = {k: v for k, v in common.items() if k not in contender.fixed}
         values |= {**contender.set, **variant.point, **chosen}
-        clips = values.pop(CLIPS, None)
+        clips, fraction = values.pop(CLIPS, None), values.pop(FRACTION, None)
         if steps := values.get("train.max_steps"):
             values.setdefault("train.evaluate_every", max(1, steps // VALIDATIONS))
         run = "-".join([*(f"{_SHORT.get(k, k)}-{text(v)}" for k, v in chosen.items()), "seed"])
@@ -164,6 +168,7 @@ class StudyPlan:
             values=values,
             overrides=self.overrides,
             clips=clips,
+            fraction=fraction,
         )
 
 

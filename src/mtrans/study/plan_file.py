@@ -14,7 +14,7 @@ from mtrans.core.files import write_text
 from mtrans.core.settings import flatten, setting_fields
 from mtrans.core.settings.convert import coerce
 from mtrans.study.parts import CONTENDERS, Contender, Data
-from mtrans.study.plan import CLIPS, StudyPlan
+from mtrans.study.plan import CLIPS, FRACTION, StudyPlan
 
 EXAMPLE = """\
 # A study for `mtrans study run`. Every contender gets the same clips, frames, steps and search.
@@ -53,7 +53,7 @@ search:                     # chosen on validation with the first seed
 
 # vary:                     # the full grid; curves are drawn over numbers
 #   lora.rank: [2, 8, 32]
-#   clips: [50, 150, 600]   # training clips
+#   clips: [50, 150, 600]   # training clips; or fraction: [0.1, 0.25, 1]
 # set:                      # any other setting, for all; `mtrans settings` lists them
 #   train.weight_decay: 0.05
 """
@@ -197,7 +197,8 @@ def _axes(given: Any, where: str) -> dict[str, tuple[Any, ...]]:
 
 
 def _setting(key: str, value: Any, where: str) -> Any:
-    known: dict[str, Any] = {**setting_fields(), **({CLIPS: int} if where == "vary" else {})}
+    varied = {CLIPS: int, FRACTION: float} if where == "vary" else {}
+    known: dict[str, Any] = {**setting_fields(), **varied}
     if key in _ELSEWHERE and (where.endswith("set") or key in ("train.seed", "preset")):
         raise SettingsError(f"{where}.{key}: the plan's '{_ELSEWHERE[key]}' says this")
     if key not in known:

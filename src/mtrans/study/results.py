@@ -14,6 +14,7 @@ from mtrans.core.files import write_text
 from mtrans.core.records import Prediction, Score
 from mtrans.measure.apply import main_metrics, measure
 from mtrans.measure.compare import Comparison, compare
+from mtrans.measure.intervals import Cluster
 from mtrans.measure.predictions import read_predictions
 from mtrans.study.jobs import StudyError, measurable
 from mtrans.study.plan import StudyPlan, Variant
@@ -58,7 +59,7 @@ class Row:
         point: What is varied, with its value here.
         chosen: What was searched, with the value chosen.
         trials: The candidates, where there was more than one.
-        seeds: The seeds measured.
+        seeds: The seeds measured; none for what is not trained (majority, shortcut floor).
         overall: The score on all questions, interval clustered by video with all its seeds.
         motion: The same on the questions about motion; None where there are none.
         types: The same by question type.
@@ -93,11 +94,13 @@ class Results:
         plan: What was planned.
         rows: In the plan's order; rows without a finished run are left out.
         missing: Runs that are not done, by name.
+        about: What the numbers are, in place of the plan's own words.
     """
 
     plan: StudyPlan
     rows: list[Row]
     missing: list[str] = field(default_factory=list)
+    about: str | None = None
 
     def of(self, data: str) -> list[Row]:
         """Returns a data set's rows."""
@@ -190,24 +193,51 @@ def measure_row(
     Raises:
         PredictionsError: A predictions file is damaged, or the reference's questions are others.
     """
-    by_seed = {seed: read_predictions(run.predictions()) for seed, run in runs.items()}
+    by_seed, others = (
+        {seed: read_predictions(run.predictions()) for seed, run in some.items()}
+        for some in (runs, reference or {})
+    )
+    costs = [run.info().get("cost") or {} for run in runs.values()]
+    return replace(measure_seeds(by_seed, motion_types, others), cost=mean_cost(costs))
+
+
+def measure_seeds(
+    by_seed: Mapping[int, Sequence[Prediction]],
+    motion_types: Sequence[str] = (),
+    reference: Mapping[int, Sequence[Prediction]] | None = None,
+    cluster: Cluster = "video",
+) -> Row:
+    """Measures one contender from its predictions.
+
+    Args:
+        by_seed: Its predictions on the same questions, by seed.
+        motion_types: Question types measured together as motion.
+        reference: The predictions it is compared with, by seed.
+        cluster: What intervals draw as a whole.
+
+    Returns:
+        A row without names and cost.
+
+    Raises:
+        PredictionsError: The reference's questions are others.
+    """
+
+    def score(part: Sequence[Prediction]) -> Score | None:
+        return next(iter(measure(part, [metric], cluster=cluster)), None)
+
     pooled = pool(by_seed)
     metric = main_metric(pooled)
     types = sorted({p.type for p in pooled if p.type})
-    by_type = {t: measure([p for p in pooled if p.type == t], [metric]) for t in types}
+    by_type = {t: score([p for p in pooled if p.type == t]) for t in types}
     seeds = [measure(part, [metric], resamples=2)[0].value for part in by_seed.values()]
     against = against_motion = None
-    common = {
-        seed: read_predictions(run.predictions())
-        for seed, run in (reference or {}).items()
-        if seed in by_seed
-    }
+    common = {seed: part for seed, part in (reference or {}).items() if seed in by_seed}
     if common:
         first, second = pool(common), pool({seed: by_seed[seed] for seed in common})
-        against = compare(first, second, metrics=[metric])[0]
+        against = compare(first, second, metrics=[metric], cluster=cluster)[0]
         first, second = (_about(part, motion_types) for part in (first, second))
-        against_motion = compare(first, second, metrics=[metric])[0] if first else None
-    costs = [run.info().get("cost") or {} for run in runs.values()]
+        if first:
+            against_motion = compare(first, second, metrics=[metric], cluster=cluster)[0]
     return Row(
         data="",
         contender="",
@@ -215,17 +245,20 @@ def measure_row(
         chosen={},
         trials=[],
         seeds=list(by_seed),
-        overall=measure(pooled, [metric])[0],
-        motion=next(iter(measure(_about(pooled, motion_types), [metric])), None),
-        types={t: scores[0] for t, scores in by_type.items() if scores},
+        overall=measure(pooled, [metric], cluster=cluster)[0],
+        motion=score(_about(pooled, motion_types)),
+        types={t: found for t, found in by_type.items() if found},
         spread=float(np.std(seeds, ddof=1)) if len(seeds) > 1 else None,
         reference=None,
         against=against,
         against_motion=against_motion,
-        cost={
-            n: float(np.mean([c[n] for c in costs])) for n in COSTS if all(n in c for c in costs)
-        },
+        cost={},
     )
+
+
+def mean_cost(costs: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Returns the means of :data:`COSTS`, as far as all runs have them."""
+    return {n: float(np.mean([c[n] for c in costs])) for n in COSTS if all(n in c for c in costs)}
 
 
 def main_metric(predictions: Sequence[Prediction]) -> str:
@@ -245,13 +278,14 @@ def pool(by_seed: Mapping[int, Sequence[Prediction]]) -> list[Prediction]:
     return [replace(p, id=f"{p.id}#{seed}") for seed, part in by_seed.items() for p in part]
 
 
-def write_results(results: Results, file: Path) -> None:
-    """Writes results as JSON."""
+def write_results(results: Results, file: Path, more: Mapping[str, Any] | None = None) -> None:
+    """Writes results as JSON, with anything more that there is to say."""
     document = {
         "schema": SCHEMA,
         "plan": plan_to_dict(results.plan),
         "rows": [asdict(row) for row in results.rows],
         "missing": results.missing,
+        **(more or {}),
     }
     write_text(file, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 

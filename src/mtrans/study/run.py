@@ -54,6 +54,19 @@ def run_study(
         CheckpointError: A run folder holds a finished run with other settings or data.
         ManifestError: A manifest is missing or damaged.
     """
+    outcomes = execute(plan, out, workers=workers, say=say, drawing=drawing)
+    return publish(plan, Path(out)), outcomes
+
+
+def execute(
+    plan: StudyPlan,
+    out: str | Path,
+    *,
+    workers: int = 1,
+    say: Callable[[str], None] | None = None,
+    drawing: Callable[[int, int], None] | None = None,
+) -> list[Outcome]:
+    """Does the runs of :func:`run_study`, which says what the arguments are, without measuring."""
     folder = Path(out)
     variants = plan.variants()
     first = [(v, c) for v in variants for c in v.candidates]
@@ -72,7 +85,7 @@ def run_study(
         if (chosen := _choice(plan, variant, folder, outcomes)) is not None
     ]
     outcomes += run_jobs(rest, folder, workers, watch=watch, live=live)
-    return publish(plan, folder), outcomes
+    return outcomes
 
 
 def publish(plan: StudyPlan, folder: Path) -> Results:

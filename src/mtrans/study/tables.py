@@ -17,7 +17,7 @@ from mtrans.study.results import Results, Row
 def markdown(results: Results) -> str:
     """Returns a table for each data set, with what the numbers are above them."""
     plan = results.plan
-    lines = [about(plan), ""]
+    lines = [results.about or about(plan), ""]
     for data in plan.data:
         rows = results.of(data.name)
         lines += [f"### {data.name}", "", *_table(plan, rows), ""]
@@ -85,7 +85,7 @@ def _record(plan: StudyPlan, row: Row) -> Iterator[tuple[str, Any]]:
 
 def _score(name: str, score: Score | None) -> Iterator[tuple[str, float | None]]:
     yield name, score.value if score else None
-    for part in ("low", "high", "chance"):
+    for part in ("low", "high", "standard_error", "chance"):
         yield f"{name} {part}", getattr(score, part, None)
 
 
@@ -101,7 +101,7 @@ def _table(plan: StudyPlan, rows: Sequence[Row]) -> list[str]:
     guess = ["chance", *("" for _ in varied), *(_chance(rows, part) for part in parts)]
     lines.append(f"| {' | '.join(guess + [''] * (len(heads) - len(guess)))} |")
     for row in rows:
-        lacking = len(row.seeds) < len(plan.seeds)
+        lacking = 0 < len(row.seeds) < len(plan.seeds)
         name = f"{row.contender} ({len(row.seeds)} of {len(plan.seeds)} seeds)"
         cells = [
             name if lacking else row.contender,

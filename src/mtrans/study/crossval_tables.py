@@ -1,0 +1,106 @@
+"""A cross-validation's results in words and Markdown tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mtrans.data.folds import Fold
+from mtrans.data.leaks import Leak
+from mtrans.study.crossval import Protocol
+from mtrans.study.floors import CONTAINER
+from mtrans.study.plan import StudyPlan, text
+from mtrans.study.results import Results, Row
+from mtrans.study.tables import markdown
+
+if TYPE_CHECKING:
+    from mtrans.study.crossval_results import Detail
+
+
+def about(protocol: Protocol, folds: Sequence[Fold], plan: StudyPlan) -> str:
+    """Returns what the numbers are, in a paragraph."""
+    tests = [s for fold in folds for s in fold.test]
+    videos = len({s.video for s in tests} - {None})
+    made = (
+        "as the data name them"
+        if protocol.folds is None
+        else f"stratified, no {protocol.by} torn apart, seed {protocol.seed}"
+    )
+    words = [f"{len(folds)} folds ({made}) of {len(tests)} questions about {videos} videos."]
+    words.append(
+        f"{100 * protocol.val:g} % of each fold's training data are its validation part, on which"
+        " alone anything is chosen."
+        if protocol.val
+        else "No validation part: nothing is chosen."
+    )
+    steps = f"{plan.steps} steps" if plan.steps else "the preset's own number of epochs"
+    size = f" of {plan.batch} questions" if plan.batch else ""
+    words.append(f"Each run: {steps}{size}; {len(plan.seeds)} seed(s).")
+    words.append(
+        "Scores in %, all folds' test answers pooled, mean over seeds, 95 % bootstrap interval"
+        f" clustered by {protocol.by}; ± is the standard deviation over seeds; differences are"
+        " paired. Majority and shortcut floor know the same training questions, but no frame and"
+        f" no word: the floor is a random forest on {', '.join(CONTAINER)}"
+        + (f" and {', '.join(protocol.nuisance)}." if protocol.nuisance else ".")
+    )
+    return " ".join(words)
+
+
+def to_markdown(results: Results, details: Sequence[Detail], leaks: Sequence[Leak]) -> str:
+    """Returns the tables: all folds together (floors first), each fold, other metrics, remarks."""
+    pairs = list(zip(results.rows, details, strict=True))
+    pairs.sort(key=lambda pair: bool(pair[0].seeds))  # floors first; the rest keep their order
+    shown = Results(results.plan, [row for row, _ in pairs], results.missing, results.about)
+    lines = [markdown(shown), "### by fold", "", *_folds(pairs), ""]
+    metrics = list(dict.fromkeys(s.metric for _, d in pairs for s in d.metrics))
+    if metrics:
+        lines += ["### other metrics", "", *_metrics(pairs, metrics), ""]
+    opened = sorted(t for _, d in pairs for times in d.opened.values() for t in times)
+    if opened:
+        again = [run for _, d in pairs for run, times in d.opened.items() if len(times) > 1]
+        once = "once by each run" if not again else f"more than once by {', '.join(again)}"
+        lines += [f"Test parts were opened {once}, between {opened[0]} and {opened[-1]}.", ""]
+    lines += [f"warning: {leak}" for leak in leaks] + [""] * bool(leaks)
+    return "\n".join(lines)
+
+
+def _folds(pairs: Sequence[tuple[Row, Detail]]) -> list[str]:
+    names = list(dict.fromkeys(name for _, d in pairs for name in d.folds))
+    heads = ["", *names, "mean", "SD over folds", "pooled", "standard error"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for row, detail in pairs:
+        values = [detail.folds[name] for name in names if name in detail.folds]
+        cells = [_percent(detail.folds.get(name)) for name in names]
+        spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        cells += [_percent(float(np.mean(values)) if values else None), _percent(spread)]
+        cells += [_percent(row.overall.value), _percent(row.overall.standard_error)]
+        lines.append(f"| {' | '.join([label(row), *cells])} |")
+    return lines
+
+
+def _metrics(pairs: Sequence[tuple[Row, Detail]], metrics: Sequence[str]) -> list[str]:
+    lines = [f"| {' | '.join(['', *metrics])} |", "|---" * (len(metrics) + 1) + "|"]
+    for row, detail in pairs:
+        by_name = {s.metric: s for s in detail.metrics}
+        cells = []
+        for name in metrics:
+            score = by_name.get(name)
+            interval = (
+                f" [{100 * score.low:.1f}, {100 * score.high:.1f}]"
+                if score and score.low is not None and score.high is not None
+                else ""
+            )
+            cells.append(_percent(score.value if score else None) + interval)
+        lines.append(f"| {' | '.join([label(row), *cells])} |")
+    return lines
+
+
+def label(row: Row) -> str:
+    """Returns a row's name with its point."""
+    return ", ".join([row.contender, *(f"{k}={text(v)}" for k, v in row.point.items())])
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f}"
