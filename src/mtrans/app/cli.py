@@ -16,6 +16,7 @@ from mtrans.app import (
     commands_bench,
     commands_crossval,
     commands_data,
+    commands_exchange,
     commands_model,
     commands_report,
     commands_results,
@@ -43,6 +44,10 @@ app.command("ask")(commands_model.ask)
 app.command("report")(commands_report.report)
 app.command("results")(commands_results.results)
 app.command("compare")(commands_report.compare)
+app.command("import-predictions")(commands_exchange.import_predictions)
+app.command("export-predictions")(commands_exchange.export_predictions)
+app.command("card")(commands_exchange.model_card)
+commands_data.data.command("card")(commands_exchange.data_card)
 app.command("settings")(commands_report.settings)
 app.command("doctor")(commands_report.doctor)
 app.command("demo")(commands_report.demo)

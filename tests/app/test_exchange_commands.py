@@ -1,0 +1,71 @@
+"""`mtrans export-predictions`, `import-predictions`, `card`, `data card`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import yaml
+from peft import PeftModel
+
+from mtrans.measure.predictions import read_predictions
+from mtrans.models.loading import load_backbone
+from mtrans.models.lora import read_adapter
+
+from .conftest import Command, one_line_error
+
+
+def header(file: Path) -> dict:
+    _, head, _ = file.read_text().split("---\n", 2)
+    return yaml.safe_load(head)
+
+
+def test_there_and_back(mtrans: Command, run: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    done = mtrans("export-predictions", run, "--out", log)
+    assert done.status == 0, done.err
+    done = mtrans("import-predictions", log, "--out", tmp_path / "back")
+    assert done.status == 0, done.err
+    ours = read_predictions(run / "predictions.jsonl")
+    back = read_predictions(tmp_path / "back" / "predictions.jsonl")
+    assert [(p.id, p.answer, p.choice) for p in back] == [(p.id, p.answer, p.choice) for p in ours]
+    assert mtrans("compare", run, tmp_path / "back").status == 0
+    one_line_error(mtrans("export-predictions", run, "--out", log), "exists already")
+    wrong = mtrans("import-predictions", log, "--out", tmp_path / "x", "--format", "jsonl")
+    one_line_error(wrong, f"{log}:1: unknown field")
+
+
+def test_the_models_card(mtrans: Command, run: Path) -> None:
+    done = mtrans("card", run)
+    assert done.status == 0, done.err
+    file = run / "adapter" / "README.md"
+    assert header(file)["library_name"] == "peft"
+    text = file.read_text()
+    info = json.loads((run / "run.json").read_text())
+    assert info["data"]["train"]["hash"] in text
+    scores = json.loads((run / "scores.json").read_text())["scores"]
+    found = next(s for s in scores if not s["slice"])
+    assert f"| {found['metric']} | all | {found['value']:.3f} |" in text
+    assert mtrans("card", run).status == 0
+    record = read_adapter(run / "adapter")
+    backbone = load_backbone(record.backbone, record.model)
+    PeftModel.from_pretrained(backbone.model, str(run / "adapter"))  # as the card says
+    file.write_text("mine")
+    one_line_error(mtrans("card", run), "was not written here")
+    file.unlink()
+
+
+def test_a_data_sets_card(mtrans: Command, small: Path, tmp_path: Path) -> None:
+    one_line_error(mtrans("data", "card", tmp_path), "prepared.json", "mtrans data prepare")
+    out = tmp_path / "out"
+    words = ["--annotations", small / "train.jsonl", "--videos", small, "--out", out]
+    done = mtrans("data", "prepare", "jsonl", *words)
+    assert done.status == 0, done.err
+    assert mtrans("data", "card", out).status == 0
+    record = json.loads((out / "prepared.json").read_text())
+    (config,) = header(out / "README.md")["configs"]
+    assert [f["split"] for f in config["data_files"]] == list(record["splits"])
+    text = (out / "README.md").read_text()
+    assert record["annotations"][0]["sha256"] in text
+    for split, found in record["splits"].items():
+        assert f"| {split} | {found['samples']} | {found['videos']} |" in text
