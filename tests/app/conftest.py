@@ -84,7 +84,7 @@ def run(mtrans: Command, small: Path, adapt_words: list[object]) -> Path:
 
 
 def one_line_error(done: Done, *words: str) -> None:
-    """Holds that a command failed as a user's mistake should: one line, status 2; warnings apart."""
+    """Holds that a command failed as a user's mistake should: one line, warnings apart, and 2."""
     assert done.status == 2, (done.out, done.err)
     lines = [x for x in done.err.splitlines() if x.strip() and not x.startswith("warning: ")]
     assert len(lines) == 1, done.err
