@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from transformers.modeling_layers import GradientCheckpointingLayer
 
-from models.tiny_random import tiny_batch, tiny_image_model, tiny_video_model
+from models.tiny_random import tiny_batch, tiny_config, tiny_image_model, tiny_video_model
 from mtrans.core.settings import PRESETS, LoraSettings, ModelSettings, load_settings
 from mtrans.models.lora import attach_adapter
-from mtrans.models.video_lmm import VideoInstructBlip
+from mtrans.models.video_lmm import VideoBlip2, VideoInstructBlip
 
 SETTINGS = {
     **{preset: load_settings(preset=preset).model for preset in PRESETS},
@@ -61,6 +62,45 @@ def test_gradient_checkpointing_changes_nothing():
     torch.testing.assert_close(again, loss)
     for name, gradient in found.items():
         torch.testing.assert_close(same[name], gradient, rtol=1e-4, atol=1e-5, msg=name)
+
+
+def with_dropout(llm):
+    """BLIP-2 with much dropout in the LLM and in the ViT's attention, none in the Q-Former."""
+    config = tiny_config("blip-2", llm)
+    for name in ("dropout", "attention_dropout", "layerdrop", "dropout_rate"):
+        if hasattr(config.text_config, name):
+            setattr(config.text_config, name, 0.5)
+    config.vision_config.attention_dropout = 0.5
+    torch.manual_seed(0)
+    return VideoBlip2(config, settings=ModelSettings())
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("llm", ["opt", "t5"])
+def test_frozen_parts_drop_nothing_while_the_rest_trains(llm, recompute):
+    model = with_dropout(llm)
+    batch = tiny_batch(model, frames=3, answer=2)
+    if llm == "t5":
+        batch["labels"] = torch.tensor([[5, 6, 1], [7, 1, -100]])
+    at_rest = model.eval()(**batch).loss
+    assert not torch.equal(model.train()(**batch).loss, at_rest)  # nothing is frozen: all drops
+    adapted = attach_adapter(model, LoraSettings(dropout=0.0))
+    if recompute:
+        (
+            getattr(model, "activation_checkpointing_enable", None)
+            or model.gradient_checkpointing_enable
+        )()
+    torch.testing.assert_close(adapted.train()(**batch).loss, at_rest)
+    torch.testing.assert_close(adapted(**batch).loss, at_rest)
+    layers = [
+        m for m in model.language_model.modules() if isinstance(m, GradientCheckpointingLayer)
+    ]
+    assert layers
+    assert all(layer.training for layer in layers)  # or transformers would recompute nothing
+    assert adapted.training
+    assert model.qformer.training
+    assert model.st_qformer.training
+    assert not any(module.training for module in adapted.eval().modules())
 
 
 def test_every_trained_parameter_takes_part():

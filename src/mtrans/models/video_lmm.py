@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import torch
 from einops import rearrange, repeat
@@ -27,6 +27,7 @@ from transformers.utils import ModelOutput
 from mtrans.core.errors import SettingsError
 from mtrans.core.settings import ModelSettings, settings_from_dict
 from mtrans.models.answering import AnsweringMixin
+from mtrans.models.frozen import hold_still, is_frozen
 from mtrans.models.inputs import ModelInputs
 from mtrans.models.pooling import AttentionPool
 from mtrans.models.routing import Router
@@ -108,6 +109,15 @@ class VideoLMM(AnsweringMixin, ScoringMixin):
         loaded = cast(Any, super()).from_pretrained(*args, **kwargs)
         (loaded[0] if isinstance(loaded, tuple) else loaded).st_qformer.float()
         return loaded
+
+    def train(self, mode: bool = True) -> Self:
+        """As torch's own, but a frozen ViT or LLM drops nothing; the Q-Former follows the mode."""
+        super().train(mode)
+        if mode:
+            for part in (self.vision_model, self.language_model):
+                if is_frozen(part):
+                    hold_still(part)
+        return self
 
     @property
     def is_gradient_checkpointing(self) -> bool:
