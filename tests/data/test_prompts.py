@@ -76,7 +76,18 @@ def test_instructblip_golden():
     assert texts(PLAIN, "instructblip", list_choices=True)[1] == (
         "Question: Is Anna sarcastic? Options: (a) yes (b) no. Short answer:"
     )
+
+
+def test_blip2_golden():
+    context = "Ben: how was the cake?\nAnna: I love this  cake."
+    assert texts(TALK, "blip2") == (
+        f"{context}\nQuestion: Is Anna sarcastic?",
+        f"{context}\nQuestion: Is Anna sarcastic? Answer:",
+    )
     assert texts(PLAIN, "blip2")[1] == "Question: Is Anna sarcastic? Answer:"
+    assert texts(PLAIN, "blip2", list_choices=True)[1] == (
+        "Question: Is Anna sarcastic? Options: (a) yes (b) no. Answer:"
+    )
 
 
 def test_mvbench_golden():

@@ -91,6 +91,10 @@ def test_blip2(tmp_path):
     backbone = load_backbone(str(tmp_path))
     assert isinstance(backbone.model, VideoBlip2)
     assert backbone.qformer_tokenizer is None
+    assert backbone.prompt_style == "blip2"
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "prompt_style": "tiny"}))
+    assert load_backbone(str(tmp_path)).prompt_style == "tiny"
 
 
 def test_what_is_not_a_backbone_is_named(tmp_path):

@@ -30,6 +30,9 @@ BICUBIC = 3
 
 FAMILIES = {"instructblip": VideoInstructBlip, "blip-2": VideoBlip2}
 
+PROMPT_STYLES = {"instructblip": "instructblip", "blip-2": "blip2"}
+"""How each family was trained to be asked; a `prompt_style` in config.json wins."""
+
 
 @dataclass(frozen=True)
 class ImageNumbers:
@@ -135,7 +138,7 @@ def load_backbone(
         tokenizer=tokenizer,
         qformer_tokenizer=qformer_tokenizer,
         image=_image_numbers(source, config),
-        prompt_style=getattr(config, "prompt_style", "tiny" if name == "tiny" else "instructblip"),
+        prompt_style=_prompt_style(name, config),
         hash=identity,
     )
 
@@ -193,6 +196,11 @@ def _config(name: str, source: str) -> Any:
             f"backbone '{name}' names no image_token_index in config.json; use a current revision"
         )
     return config
+
+
+def _prompt_style(name: str, config: Any) -> str:
+    default = "tiny" if name == "tiny" else PROMPT_STYLES[config.model_type]
+    return str(getattr(config, "prompt_style", default))
 
 
 def _tokenizers(name: str, source: str, config: Any) -> tuple[Any, Any]:
