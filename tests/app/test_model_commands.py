@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mtrans.app.commands_model import as_turn
+from mtrans.core.errors import VideoError
 from mtrans.core.records import Turn
 from mtrans.data.manifest import read_manifest
 from mtrans.measure.score import read_scores
@@ -37,6 +38,24 @@ def test_adapt_again_leaves_a_finished_run(
     assert (run / "run.json").read_text() == before
 
 
+def test_adapt_again_decodes_nothing_for_the_leak_check(
+    mtrans: Command, run: Path, adapt_words: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[str] = []
+
+    def load_clip(path: str, *_: object) -> None:
+        decoded.append(path)
+        raise VideoError(f"{path}: decoded again")
+
+    monkeypatch.setattr("mtrans.data.looks.load_clip", load_clip)
+    words = [*adapt_words, "--out", run, "--strict"]
+    one_line_error(mtrans(*words), "the splits leak", "8 of 8 videos are in several splits")
+    assert decoded == []
+    other = ["--set", f"cache_dir={run / 'elsewhere'}"]
+    assert "leak" in mtrans(*words, *other).err
+    assert len(decoded) == 8  # a cache folder that knows nothing
+
+
 def test_adapt_into_another_run(mtrans: Command, run: Path, adapt_words: list[object]) -> None:
     done = mtrans(*adapt_words, "--out", run, "--seed", 3)
     one_line_error(done, "train.seed: 0 there, 3 here")
@@ -54,7 +73,8 @@ def test_dry_run_says_what_and_does_nothing(
     # 8 clips x 4 frames x 5 patches x 24 numbers of 4 bytes
     assert "15 KB" in done.out
     assert not (tmp_path / "run").exists()
-    assert [f.name for f in cache.rglob("*") if f.is_file()] == ["contents.jsonl"]  # hashes only
+    kept = sorted(f.name for f in cache.rglob("*") if f.is_file())
+    assert kept == ["contents.jsonl", "looks.json"]  # hashes only
     blind = mtrans(*words, "--baseline", "text")
     assert "reads no video" in blind.out
     assert "no cache" in mtrans(*words, "--no-cache").out

@@ -89,7 +89,7 @@ def adapt(
     train = as_samples(data)
     held_out = as_samples(val) if val is not None else None
     output.quiet_libraries()
-    _heed_leaks(train, held_out, strict)
+    _heed_leaks(settings, train, held_out, strict)
     if dry_run:
         _plan(settings, train, held_out, out)
         return
@@ -100,14 +100,22 @@ def adapt(
         _summary(run)
 
 
-def _heed_leaks(train: list[Sample], val: list[Sample] | None, strict: bool) -> None:
-    """Warns of what training and validation share; once where several processes train."""
+def _heed_leaks(
+    settings: RunSettings, train: list[Sample], val: list[Sample] | None, strict: bool
+) -> None:
+    """Warns of what training and validation share; once where several processes train.
+
+    What the clips look like is kept in the cache folder: no run decodes them again for this.
+    """
     from mtrans.data.leaks import find_leaks, heed
+    from mtrans.data.looks import looks_file
 
     if val is None or not _main_process():
         return
     with output.progress("comparing splits") as step:
-        leaks = find_leaks({"train": train, "val": val}, progress=step)
+        leaks = find_leaks(
+            {"train": train, "val": val}, memory=looks_file(settings.cache_dir), progress=step
+        )
     heed(leaks, strict=strict, say=output.say)
 
 

@@ -22,7 +22,9 @@ from scipy.fft import dctn
 from mtrans.core.errors import VideoError
 from mtrans.core.files import write_text
 from mtrans.core.settings import FrameSettings
+from mtrans.data.cache import default_folder
 from mtrans.data.clips import Clip, Progress
+from mtrans.data.content import writing
 from mtrans.video.clip import load_clip
 
 FRAMES = 3
@@ -39,6 +41,11 @@ NEAR = 6.0
 
 Look = tuple[int | None, ...]
 """The hash of each frame; None for a frame without contrast."""
+
+
+def looks_file(cache_dir: str | Path | None) -> Path:
+    """Returns the file in which a cache folder remembers looks; None is the user's own folder."""
+    return (Path(cache_dir) if cache_dir is not None else default_folder()) / "looks.json"
 
 
 def frame_hash(pixels: NDArray[np.uint8]) -> int | None:
@@ -61,6 +68,9 @@ def looks_of(
         clips: The clips.
         memory: A JSON file in which looks are kept from one call to the next.
         progress: Called with (clips done, clips in all).
+
+    Raises:
+        CacheError: The memory can't be written.
     """
     known: dict[str, list[int | None]] = {}
     if memory is not None and memory.exists():
@@ -80,8 +90,9 @@ def looks_of(
         if progress is not None:
             progress(done, len(wanted))
     if memory is not None and len(known) > before:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        write_text(memory, json.dumps(known))
+        with writing(memory.parent):
+            memory.parent.mkdir(parents=True, exist_ok=True)
+            write_text(memory, json.dumps(known))
     return found
 
 
