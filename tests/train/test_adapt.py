@@ -428,3 +428,15 @@ def test_two_processes_give_the_run_of_one(
         if "val_loss" in a:
             assert b["val_loss"] == pytest.approx(a["val_loss"], abs=1e-5)
             assert b["val_accuracy"] == a["val_accuracy"]
+
+
+def test_label_smoothing_and_focal_weights_reach_the_training_loss(
+    small: Path, samples: list[Sample], tmp_path: Path
+) -> None:
+    first = {}
+    for name, value in (("none", 0.0), ("label_smoothing", 0.3), ("focal_gamma", 2.0)):
+        changed = {} if name == "none" else {f"train.{name}": value}
+        settings = settings_of(small, **{"train.max_steps": 2, **changed})
+        first[name] = losses(adapt(settings, samples, None, tmp_path / name, progress=False))[0]
+    assert first["label_smoothing"] != pytest.approx(first["none"], rel=1e-3)
+    assert first["focal_gamma"] < 0.999 * first["none"]

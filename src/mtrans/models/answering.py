@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 
 from mtrans.core.errors import SettingsError
 from mtrans.models.inputs import ModelInputs
-from mtrans.models.st_qformer import LayerRouting
+from mtrans.models.routing import LayerRouting
 
 if TYPE_CHECKING:  # the mixin stands in front of a transformers class, which has the rest
     Base = Any
@@ -48,18 +49,46 @@ def close_gaps(embeds: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
     return embeds.gather(1, repeat(order, "b s -> b s d", d=embeds.shape[2])), seen.gather(1, order)
 
 
-def answer_loss(logits: Tensor, targets: Tensor, num_items: Tensor | int | None) -> Tensor:
+@dataclass(frozen=True)
+class LossForm:
+    """What training makes of the cross-entropy of an answer token; the defaults leave it alone.
+
+    Attributes:
+        label_smoothing: Share of the target that is spread over the whole vocabulary (Szegedy et
+            al., CVPR 2016).
+        focal_gamma: Each token's loss is multiplied by ``(1 - p) ** gamma``, p the probability of
+            the right token (Lin et al., ICCV 2017; for calibration Mukhoti et al., NeurIPS 2020).
+    """
+
+    label_smoothing: float = 0.0
+    focal_gamma: float = 0.0
+
+
+PLAIN = LossForm()
+
+
+def answer_loss(
+    logits: Tensor, targets: Tensor, num_items: Tensor | int | None, form: LossForm = PLAIN
+) -> Tensor:
     """Cross-entropy over answer tokens.
 
     Args:
         logits: float[n, V].
         targets: int[n].
         num_items: What the sum is divided by; None divides by n.
+        form: Label smoothing and focal weights.
 
     Returns:
         float[].
     """
-    total = F.cross_entropy(logits.float(), targets, reduction="sum")
+    logits, smooth = logits.float(), form.label_smoothing
+    if form.focal_gamma:
+        losses = F.cross_entropy(logits, targets, reduction="none", label_smoothing=smooth)
+        right = logits.log_softmax(dim=-1).gather(1, targets[:, None])[:, 0].exp()
+        # away from 0, where a power below 1 has no derivative
+        total = (losses * (1 - right).clamp(min=1e-6) ** form.focal_gamma).sum()
+    else:
+        total = F.cross_entropy(logits, targets, reduction="sum", label_smoothing=smooth)
     count = max(targets.numel(), 1) if num_items is None else num_items
     return total / count
 
@@ -71,7 +100,7 @@ class Read(NamedTuple):
         visual: Visual tokens float[B, K, D].
         routing: Routing probabilities of each layer of the Q-Former.
         embeds: float[B, S, D], visual tokens in their places.
-        seen: int[B, S], 0 at padding and at the places of padded frames (`concat`).
+        seen: int[B, S], 0 at padding and at the places of padded frames.
     """
 
     visual: Tensor
@@ -81,12 +110,21 @@ class Read(NamedTuple):
 
 
 class AnsweringMixin(Base):
-    """Adds the LLM's side to the assembled model."""
+    """Adds the LLM's side to the assembled model.
+
+    Attributes:
+        loss_form: What training makes of the cross-entropy; in evaluation it is left alone.
+    """
+
+    loss_form: LossForm = PLAIN
+
+    def _loss(self, logits: Tensor, targets: Tensor, num_items: Tensor | int | None) -> Tensor:
+        return answer_loss(logits, targets, num_items, self.loss_form if self.training else PLAIN)
 
     def _read(self, inputs: ModelInputs) -> Read:
         """Runs the visual part once and puts its tokens into their places."""
         ids = inputs.prompt
-        visual, routing = self.encode_video(inputs)
+        visual, mask, routing = self.encode_clips(inputs)
         seen = inputs.attention_mask
         seen = torch.ones_like(ids) if seen is None else seen
         place = ids == self.config.image_token_id
@@ -100,10 +138,8 @@ class AnsweringMixin(Base):
         embeds = embeds.masked_scatter(
             rearrange(place, "b s -> b s 1"), visual.to(embeds.device, embeds.dtype)
         )
-        if inputs.frame_mask is not None and self.settings.pool == "concat":
-            queries = int(self.config.num_query_tokens)
-            there = repeat(inputs.frame_mask.to(seen.dtype), "b t -> b (t q)", q=queries)
-            seen = seen.masked_scatter(place, there)
+        if mask is not None:
+            seen = seen.masked_scatter(place, mask.to(seen.dtype))
         if not self.config.use_decoder_only_language_model:
             embeds, seen = close_gaps(embeds, seen)
         return Read(visual, routing, embeds, seen)
@@ -130,7 +166,7 @@ class AnsweringMixin(Base):
             # the vocabulary is projected at answer positions only: most of S is prompt
             targets = labels[:, 1:]
             answer = targets != -100
-            loss = answer_loss(head(hidden[:, :-1][answer]), targets[answer], num_items)
+            loss = self._loss(head(hidden[:, :-1][answer]), targets[answer], num_items)
         if all_logits or (all_logits is None and labels is None):
             logits = head(hidden)
         return loss, logits
@@ -151,7 +187,7 @@ class AnsweringMixin(Base):
         if labels is None:
             return None, out.logits
         answer = labels != -100
-        return answer_loss(out.logits[answer], labels[answer], num_items), out.logits
+        return self._loss(out.logits[answer], labels[answer], num_items), out.logits
 
     @torch.no_grad()
     def generate(self, **inputs: Any) -> Tensor:

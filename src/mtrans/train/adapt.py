@@ -38,6 +38,7 @@ from mtrans.core.runtime import pick_device, pick_dtype, seed_everything
 from mtrans.core.settings import RunSettings
 from mtrans.data.clips import BadClip
 from mtrans.data.dataset import ClipDataset
+from mtrans.models.answering import LossForm
 from mtrans.models.loading import Backbone, load_backbone
 from mtrans.models.lora import attach_adapter, save_adapter
 from mtrans.models.video_lmm import NEW_MODULES
@@ -237,6 +238,8 @@ def fresh_backbone(
                 # transformers marks what it has loaded, and then does not initialise it again
                 parameter.__dict__.pop("_is_hf_initialized", None)
             module.reset_parameters()
+    options = settings.train
+    backbone.base.loss_form = LossForm(options.label_smoothing, options.focal_gamma)
     backbone.model = attach_adapter(backbone.base, settings.lora)
     return backbone
 

@@ -12,6 +12,18 @@ from mtrans.core.errors import SettingsError, did_you_mean
 
 TextRoute = Literal["question", "context", "both"]
 
+ConnectorName = Literal[
+    "mqt",
+    "video_qformer",
+    "vchat",
+    "memory_bank",
+    "stc",
+    "slowfast_pool",
+    "mlp_concat",
+    "aim",
+    "st_adapter",
+]
+
 
 @dataclass(frozen=True)
 class FrameSettings:
@@ -45,6 +57,20 @@ class ModelSettings:
     vision: bool = True
     """False replaces every patch feature by zeros: the text-only control, with the same
     parameters and the same budget as the full model."""
+
+    connector: ConnectorName = "mqt"
+    """What makes frames into visual tokens (docs/connectors.md). `mqt` is the method with all its
+    switches below; the other designs share `vision`, `fusion` and the two text routes with it."""
+
+    width: int | None = None
+    """Inner width of what a connector other than `mqt` trains whole; None is the design's own."""
+
+    memory: int = 4
+    """Frames that connector `memory_bank` remembers; of more, the most similar are merged."""
+
+    budget: int | None = None
+    """Trained parameters wanted: the setting that a connector names (lora.rank or model.width) is
+    chosen so that their number comes closest; None leaves both alone."""
 
     mqt: bool = True
     """Reuse the pretrained spatial attention over time (MQT)."""
@@ -105,6 +131,10 @@ class ModelSettings:
     """How `(B, T, Q, C)` becomes the LLM's visual tokens: Q tokens, or T*Q for `concat`."""
 
     def __post_init__(self) -> None:
+        for name in ("width", "memory", "budget"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise SettingsError(f"model.{name}={value}: at least 1")
         if not self.masks_per_layer or min(self.masks_per_layer) < 1:
             raise SettingsError(
                 f"model.masks_per_layer={self.masks_per_layer}: each layer needs >= 1 mask"
@@ -180,6 +210,14 @@ class TrainSettings:
     clip_norm: float = 1.0
     """Gradient norm is clipped to this."""
 
+    label_smoothing: float = 0.0
+    """Share of an answer token's target that is spread over the vocabulary, against
+    overconfidence; 0 is plain cross-entropy."""
+
+    focal_gamma: float = 0.0
+    """Weigh an answer token's loss by (1 - p) ** focal_gamma, p the right token's probability,
+    so that what is already known counts less; 0 is plain cross-entropy."""
+
     position_learning_rate: float | None = None
     """Own peak rate for temporal positions, gates and routers; None shares learning_rate."""
 
@@ -212,6 +250,12 @@ class TrainSettings:
 
     workers: int = 0
     """Background processes that decode or read features."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.label_smoothing < 1:
+            raise SettingsError(f"train.label_smoothing={self.label_smoothing}: 0 or more, below 1")
+        if self.focal_gamma < 0:
+            raise SettingsError(f"train.focal_gamma={self.focal_gamma}: 0 or more")
 
 
 @dataclass(frozen=True)
