@@ -142,7 +142,7 @@ class AnsweringMixin(Base):
             seen = seen.masked_scatter(place, mask.to(seen.dtype))
         if not self.config.use_decoder_only_language_model:
             embeds, seen = close_gaps(embeds, seen)
-        return Read(visual, routing, embeds, seen)
+        return Read(visual, routing or [], embeds, seen)
 
     def _decode(
         self,

@@ -157,7 +157,7 @@ def weights_hash(model: nn.Module) -> str:
     """
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
-        if name.startswith("st_qformer."):
+        if name.startswith(("st_qformer.", "connector.")):
             continue
         flat = tensor.detach().reshape(-1)
         if name.startswith("language_model."):

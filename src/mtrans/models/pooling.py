@@ -9,11 +9,12 @@ from einops import rearrange, reduce
 from torch import Tensor, nn
 
 from mtrans.models.routing import masked_bias
+from mtrans.models.trained import TrainedWhole
 
 Pool = Literal["mean", "last", "attention", "concat"]
 
 
-class AttentionPool(nn.Module):
+class AttentionPool(TrainedWhole):
     """Weighs the frames of each query by a learned score; starts as the mean.
 
     Args:

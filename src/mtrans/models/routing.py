@@ -24,6 +24,8 @@ from einops import einsum, rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mtrans.models.trained import TrainedWhole
+
 Form = Literal["log_mixture", "average", "hadamard"]
 
 ROUTER_HIDDEN = 64
@@ -37,6 +39,19 @@ EPS = 1e-6
 
 SPATIAL_MASKS = 3
 """Masks of the spatial family."""
+
+
+@dataclass
+class LayerRouting:
+    """Routing probabilities of one layer; None where that attention is not routed.
+
+    Attributes:
+        spatial: float[B, T, M], per frame.
+        temporal: float[B, M], per clip.
+    """
+
+    spatial: Tensor | None = None
+    temporal: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +120,7 @@ def spatial_masks(queries: int, texts: int, device: torch.device | None = None) 
     return torch.stack([torch.ones_like(same), same, ~same | itself])
 
 
-class Router(nn.Module):
+class Router(TrainedWhole):
     """Two-layer MLP from pooled query tokens to mask probabilities.
 
     Args:

@@ -14,16 +14,18 @@ owns only what is new: routers, gates, positions, the pool, and adapters around 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, ClassVar, Literal, cast
 
 import torch
-from einops import rearrange
+from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from mtrans.core.settings import ModelSettings
+from mtrans.models.connectors.base import ClipBatch, Connector, Visual
 from mtrans.models.pooling import AttentionPool, masked_mean, pool_frames
 from mtrans.models.routing import (
     SPATIAL_MASKS,
+    LayerRouting,
     Router,
     Routing,
     masked_bias,
@@ -39,19 +41,6 @@ from mtrans.models.temporal import (
 )
 
 
-@dataclass
-class LayerRouting:
-    """Routing probabilities of one layer; None where that attention is not routed.
-
-    Attributes:
-        spatial: float[B, T, M], per frame.
-        temporal: float[B, M], per clip.
-    """
-
-    spatial: Tensor | None = None
-    temporal: Tensor | None = None
-
-
 @dataclass(frozen=True)
 class Clip:
     """What every layer needs to know about a batch of clips.
@@ -63,6 +52,7 @@ class Clip:
         times: float[B, T] in seconds.
         text_bias: Additive float[B, 1, 1, N] that hides padded text, or None.
         frame_bias: Additive float[B, 1, 1, T] that hides padded frames, or None.
+        patch_bias: Additive float[B * T, 1, 1, P] that hides patches, or None.
         spatial_masks: bool[M, N, N].
         temporal_masks: bool[M, T, T].
     """
@@ -73,6 +63,7 @@ class Clip:
     times: Tensor
     text_bias: Tensor | None
     frame_bias: Tensor | None
+    patch_bias: Tensor | None
     spatial_masks: Tensor
     temporal_masks: Tensor
 
@@ -212,7 +203,7 @@ class SpatialTemporalLayer(nn.Module):
         query = rearrange(inner.query(queries), "b t q (h d) -> (b t) h q d", h=heads)
         key = rearrange(inner.key(clip.patches), "f p (h d) -> f h p d", h=heads)
         value = rearrange(inner.value(clip.patches), "f p (h d) -> f h p d", h=heads)
-        mixed = routed_attention(query, key, value, dropout=self._drop())
+        mixed = routed_attention(query, key, value, bias=clip.patch_bias, dropout=self._drop())
         mixed = rearrange(mixed, "(b t) h q d -> b t q (h d)", t=frames)
         return cast(Tensor, attention.output(mixed, queries))
 
@@ -220,19 +211,25 @@ class SpatialTemporalLayer(nn.Module):
         return self.dropout if self.training else 0.0
 
 
-class SpatialTemporalQFormer(nn.Module):
-    """All that is new, and the loop over the layers.
+class SpatialTemporalQFormer(Connector):
+    """Connector `mqt`: the paper's design with all its switches, and the loop over the layers.
+
+    Without MQT and routing it is the plain Q-Former, frame by frame; other connectors run it so.
 
     Args:
+        config: The InstructBLIP or BLIP-2 config.
         qformer: transformers' pretrained Q-Former.
         settings: The method's switches.
-        queries: Query tokens `Q`.
     """
 
-    def __init__(self, qformer: nn.Module, settings: ModelSettings, *, queries: int):
-        super().__init__()
-        self.settings = settings
-        width = int(cast(Any, qformer).config.hidden_size)
+    about = "the Q-Former's own attention reused over time (MQT), routed (DAR), text inside"
+    source = "MTransLLAMA, IEEE TMM 27, 2025; gate, positions and log-mixture are this project's"
+    has_lora = True
+    dial: ClassVar[Literal["lora.rank", "model.width"]] = "lora.rank"
+
+    def __init__(self, config: Any, qformer: nn.Module, settings: ModelSettings):
+        super().__init__(config, qformer, settings)
+        width = self.qformer_width
         layers = cast(Any, qformer).encoder.layer
         self.layers = nn.ModuleList(
             [
@@ -244,7 +241,7 @@ class SpatialTemporalQFormer(nn.Module):
         self.absolute_position = (
             AbsolutePosition(
                 max_frames=settings.max_frames,
-                queries=queries,
+                queries=self.queries,
                 width=width,
                 scale=settings.position_scale,
             )
@@ -253,62 +250,76 @@ class SpatialTemporalQFormer(nn.Module):
         )
         self.attention_pool = AttentionPool(width) if settings.pool == "attention" else None
 
-    def forward(
-        self,
-        qformer: Any,
-        query_tokens: Tensor,
-        patches: Tensor,
-        *,
-        times: Tensor,
-        frame_mask: Tensor,
-        input_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-    ) -> tuple[Tensor, list[LayerRouting]]:
+    def visual_tokens(self, frames: int) -> int:
+        """Visual tokens `K` of a clip of so many frames."""
+        return frames * self.queries if self.settings.pool == "concat" else self.queries
+
+    def forward(self, clips: ClipBatch) -> Visual:
         """Runs a batch of clips.
 
         Args:
-            qformer: transformers' pretrained Q-Former.
-            query_tokens: float[1, Q, C].
-            patches: float[B, T, P, Cv].
-            times: float[B, T] in seconds.
-            frame_mask: bool[B, T], False where a frame is padding.
-            input_ids: int[B, L] text of the Q-Former, or None.
-            attention_mask: [B, L], 0 where text is padding.
+            clips: The batch; with more query tokens than the model's own all of them are run.
 
         Returns:
             Pooled queries float[B, K, C] and the routing probabilities of each layer.
         """
-        batch, frames = patches.shape[:2]
-        embedded = embed(qformer, query_tokens, input_ids, batch)
+        frame_mask, attention_mask = clips.frame_mask, clips.attention_mask
+        batch, frames = frame_mask.shape
+        embedded = embed(clips.qformer, clips.query_tokens, clips.input_ids, batch)
         x = rearrange(embedded, "b n c -> b 1 n c")
         if self.absolute_position is not None:  # without it frames differ from cross-attention on
             x = x.expand(-1, frames, -1, -1)
             x = self.absolute_position(x, all_tokens=self.settings.temporal_tokens == "all")
-        queries, tokens, device = query_tokens.shape[1], x.shape[2], x.device
+        queries, tokens, device = clips.query_tokens.shape[1], x.shape[2], x.device
         text_bias = None
-        if input_ids is not None and attention_mask is not None and not bool(attention_mask.all()):
+        if clips.input_ids is not None and attention_mask is not None:
             seen = nn.functional.pad(attention_mask.bool(), (queries, 0), value=True)
-            text_bias = rearrange(masked_bias(seen, x.dtype), "b n -> b 1 1 n")
-        frame_bias = None
-        if not bool(frame_mask.all()):
-            frame_bias = rearrange(masked_bias(frame_mask, x.dtype), "b t -> b 1 1 t")
+            text_bias = bias_of(seen, x.dtype, "b n -> b 1 1 n")
+        patch_bias = None
+        if clips.patch_mask is not None:
+            patch_bias = bias_of(clips.patch_mask, x.dtype, "b t p -> (b t) 1 1 p")
         clip = Clip(
-            patches=rearrange(patches, "b t p c -> (b t) p c").to(x.dtype),
+            patches=rearrange(clips.patches, "b t p c -> (b t) p c").to(x.dtype),
             queries=queries,
             frame_mask=frame_mask,
-            times=times,
+            times=clips.times,
             text_bias=text_bias,
-            frame_bias=frame_bias,
+            frame_bias=bias_of(frame_mask, x.dtype, "b t -> b 1 1 t"),
+            patch_bias=patch_bias,
             spatial_masks=spatial_masks(queries, tokens - queries, device),
             temporal_masks=temporal_masks(frames, self.settings.temporal_radii, device),
         )
         routing = []
-        pretrained = qformer.encoder.layer
+        pretrained = clips.qformer.encoder.layer
         for i, (layer, new) in enumerate(zip(pretrained, self.layers, strict=True)):
             x, probabilities = new(layer, x, clip, last=i == len(self.layers) - 1)
             routing.append(probabilities)
-        pooled = pool_frames(x, frame_mask, pool=self.settings.pool, attention=self.attention_pool)
-        return pooled, routing
+        pool = self.settings.pool
+        pooled = pool_frames(x, frame_mask, pool=pool, attention=self.attention_pool)
+        mask = repeat(frame_mask, "b t -> b (t q)", q=queries) if pool == "concat" else None
+        return Visual(pooled, mask, routing)
+
+
+def plain_qformer(
+    config: Any, qformer: nn.Module, settings: ModelSettings
+) -> SpatialTemporalQFormer:
+    """The image model's Q-Former: frame by frame, all frames' queries; trains nothing of its own.
+
+    Args:
+        config: The InstructBLIP or BLIP-2 config.
+        qformer: transformers' pretrained Q-Former.
+        settings: The switches.
+
+    Returns:
+        A connector whose tokens are float[B, T * Q, C].
+    """
+    plain = replace(settings, mqt=False, routing="off", pool="concat")
+    return SpatialTemporalQFormer(config, qformer, plain)
+
+
+def bias_of(mask: Tensor, dtype: torch.dtype, pattern: str) -> Tensor | None:
+    """Turns "may be seen" into an additive bias of another shape; None where all may be seen."""
+    return None if bool(mask.all()) else rearrange(masked_bias(mask, dtype), pattern)
 
 
 def embed(qformer: Any, query_tokens: Tensor, input_ids: Tensor | None, batch: int) -> Tensor:

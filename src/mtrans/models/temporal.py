@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from mtrans.core.errors import SettingsError
 from mtrans.models.routing import Routing, routed_attention
+from mtrans.models.trained import TrainedWhole
 
 TIME_SCALES = (0.1, 1.0, 10.0)
 """Seconds around which the relative position resolves differences."""
@@ -124,7 +125,7 @@ class TemporalAttention(nn.Module):
         return cast(Tensor, closing.LayerNorm(closing.dropout(self.output(mixed)) + x))
 
 
-class TemporalGate(nn.Module):
+class TemporalGate(TrainedWhole):
     """x + g * (block - x) with one learned g.
 
     Args:
@@ -154,7 +155,7 @@ class TemporalGate(nn.Module):
         return torch.lerp(x, block.to(x.dtype), self.value.to(x.dtype))
 
 
-class RelativePosition(nn.Module):
+class RelativePosition(TrainedWhole):
     """A signed attention bias per head, computed from time differences in seconds.
 
     An MLP of sign(dt) * log1p(|dt| / tau) at several tau: it carries over to other frame rates and
@@ -198,7 +199,7 @@ class RelativePosition(nn.Module):
         return rearrange(hidden @ self.head_weight, "b t s h -> b h t s")
 
 
-class AbsolutePosition(nn.Module):
+class AbsolutePosition(TrainedWhole):
     """The paper's positions: a learned embedding per frame and one per query, added once.
 
     Args:

@@ -3,7 +3,7 @@
 ::
 
     pixels[B,T,3,H,W] -encode_frames-> patches[B,T,P,Cv]        frozen ViT, no gradient, cacheable
-      -encode_video-> tokens[B,K,D]                             st_qformer.py, pooling.py
+      -encode_clips-> tokens[B,K,D]             connectors/; `mqt`: st_qformer.py, pooling.py
       -forward / generate / score_choices-> LLM reads [K visual tokens][prompt][answer]
 
 Two classes, one per pretrained family; each *is* its transformers class, so published checkpoints
@@ -27,15 +27,16 @@ from transformers.utils import ModelOutput
 from mtrans.core.errors import SettingsError
 from mtrans.core.settings import ModelSettings, settings_from_dict
 from mtrans.models.answering import AnsweringMixin
+from mtrans.models.connectors import CONNECTORS
+from mtrans.models.connectors.base import ClipBatch, Connector, Visual
 from mtrans.models.frozen import hold_still, is_frozen
 from mtrans.models.inputs import ModelInputs
-from mtrans.models.pooling import AttentionPool
-from mtrans.models.routing import Router
+from mtrans.models.routing import LayerRouting, Router
 from mtrans.models.scoring import ScoringMixin
-from mtrans.models.st_qformer import LayerRouting, SpatialTemporalQFormer
-from mtrans.models.temporal import AbsolutePosition, RelativePosition, SharedLinear, TemporalGate
+from mtrans.models.temporal import SharedLinear
+from mtrans.models.trained import TrainedWhole
 
-NEW_MODULES = (Router, AttentionPool, AbsolutePosition, RelativePosition, TemporalGate)
+NEW_MODULES = (TrainedWhole,)
 
 
 @dataclass
@@ -70,6 +71,11 @@ def settings_from_config(data: Mapping[str, Any]) -> ModelSettings:
     return settings_from_dict({"model": dict(data)}).model
 
 
+def place_of(settings: ModelSettings) -> str:
+    """Name of the connector's module: adapters know that of `mqt` as ``st_qformer``."""
+    return "st_qformer" if settings.connector == "mqt" else "connector"
+
+
 class VideoLMM(AnsweringMixin, ScoringMixin):
     """What both families share; a mixin in front of the transformers class.
 
@@ -78,7 +84,7 @@ class VideoLMM(AnsweringMixin, ScoringMixin):
         settings: The switches; None takes ``config.mtrans``, or the defaults where it has none.
     """
 
-    _keys_to_ignore_on_load_missing = [r"^st_qformer\."]  # noqa: RUF012 - new by design
+    _keys_to_ignore_on_load_missing = [r"^(st_qformer|connector)\."]  # noqa: RUF012 - new by design
     accepts_loss_kwargs = True
 
     def __init__(
@@ -91,9 +97,13 @@ class VideoLMM(AnsweringMixin, ScoringMixin):
             settings = settings_from_config(settings)
         self.settings = settings
         config.mtrans = settings_to_config(settings)
-        self.st_qformer = SpatialTemporalQFormer(
-            self.qformer, settings, queries=config.num_query_tokens
-        )
+        made = CONNECTORS.get(settings.connector)(config, self.qformer, settings)
+        self.add_module(place_of(settings), made)
+
+    @property
+    def connecting(self) -> Connector:
+        """The connector, under whichever name it is kept."""
+        return cast(Connector, getattr(self, place_of(self.settings)))
 
     @classmethod
     def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
@@ -107,7 +117,7 @@ class VideoLMM(AnsweringMixin, ScoringMixin):
             The model (with loading information, where that was asked for).
         """
         loaded = cast(Any, super()).from_pretrained(*args, **kwargs)
-        (loaded[0] if isinstance(loaded, tuple) else loaded).st_qformer.float()
+        (loaded[0] if isinstance(loaded, tuple) else loaded).connecting.float()
         return loaded
 
     def train(self, mode: bool = True) -> Self:
@@ -140,8 +150,7 @@ class VideoLMM(AnsweringMixin, ScoringMixin):
 
     def visual_tokens(self, frames: int) -> int:
         """Visual tokens `K` the LLM sees for a clip of so many frames."""
-        queries = int(self.config.num_query_tokens)
-        return frames * queries if self.settings.pool == "concat" else queries
+        return self.connecting.visual_tokens(frames)
 
     def set_routing_temperature(self, temperature: float) -> None:
         """Sets the Gumbel temperature of every router, for annealing."""
@@ -177,8 +186,13 @@ class VideoLMM(AnsweringMixin, ScoringMixin):
             Visual tokens float[B, K, D], and the routing probabilities of each layer.
 
         Raises:
-            SettingsError: Neither pixels nor features.
+            SettingsError: Neither pixels nor features, or only those that the connector can't use.
         """
+        visual = self.encode_clips(inputs)
+        return visual.tokens, visual.routing or []
+
+    def encode_clips(self, inputs: ModelInputs) -> Visual:
+        """As :meth:`encode_video`, which says what it takes and raises, with the tokens' mask."""
         patches = self._patches(inputs)
         batch, frames = patches.shape[:2]
         times, mask = inputs.frame_times, inputs.frame_mask
@@ -187,16 +201,38 @@ class VideoLMM(AnsweringMixin, ScoringMixin):
         if mask is None:
             mask = torch.ones(batch, frames, dtype=torch.bool, device=patches.device)
         reads = self.reads_qformer_text
-        pooled, routing = self.st_qformer(
-            self.qformer,
-            self.query_tokens,
-            patches,
-            times=times,
-            frame_mask=mask.bool(),
-            input_ids=inputs.qformer_input_ids if reads else None,
-            attention_mask=inputs.qformer_attention_mask if reads else None,
+        visual: Visual = self.connecting(
+            ClipBatch(
+                qformer=self.qformer,
+                query_tokens=self.query_tokens,
+                patches=patches,
+                times=times,
+                frame_mask=mask.bool(),
+                input_ids=inputs.qformer_input_ids if reads else None,
+                attention_mask=inputs.qformer_attention_mask if reads else None,
+                pixels=self._pixels(inputs) if self.needs_pixels else None,
+                vision=self.vision_model,
+            )
         )
-        return self.language_projection(pooled.to(self._projection_dtype)), routing
+        if self.connecting.tokens_in == "llm":
+            return visual
+        tokens = self.language_projection(visual.tokens.to(self._projection_dtype))
+        return visual._replace(tokens=tokens)
+
+    @property
+    def needs_pixels(self) -> bool:
+        """Whether the connector works inside the ViT, so that cached features are of no use."""
+        return self.connecting.needs_pixels
+
+    def _pixels(self, inputs: ModelInputs) -> Tensor:
+        """Returns float[B, T, 3, H, W]; zeros for the text-only control."""
+        pixels = inputs.pixel_values
+        if pixels is None:
+            raise SettingsError(
+                f"model.connector={self.settings.connector} works inside the ViT and got no"
+                " pixel_values; set train.use_cache=false"
+            )
+        return pixels if self.settings.vision else torch.zeros_like(pixels)
 
     @property
     def _projection_dtype(self) -> torch.dtype:
@@ -210,9 +246,10 @@ class VideoLMM(AnsweringMixin, ScoringMixin):
             return features if self.settings.vision else torch.zeros_like(features)
         if pixels is None:
             raise SettingsError("neither pixel_values nor patch_features given; pass one of them")
-        if self.settings.vision:
+        if self.settings.vision and not self.needs_pixels:
             return self.encode_frames(pixels)
-        grid = self.vision_model.embeddings  # the control never looks, so the ViT need not run
+        # the control never looks, and a connector that takes pixels runs the ViT itself
+        grid = self.vision_model.embeddings
         return pixels.new_zeros((*pixels.shape[:2], grid.num_positions, grid.embed_dim))
 
     def forward(
