@@ -1,4 +1,4 @@
-"""The Trainer alone, on a toy model: order, loss scale, resumption, stopping, several processes."""
+"""The Trainer alone, on a toy model: loss scale, resumption, stopping, several processes."""
 
 from __future__ import annotations
 
@@ -7,18 +7,15 @@ import os
 import socket
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from mtrans.core.errors import SettingsError
 from mtrans.core.settings import TrainSettings
 from mtrans.train.callbacks import TrainingDiverged, best_validation, out_of_patience, plan_steps
 from mtrans.train.run_folder import COMPLETE, read_jsonl
-from mtrans.train.trainer import StreamBatches, parameter_groups, split_batch
 
 from .toy import Toy, toy_trainer
 
@@ -31,61 +28,6 @@ def weights(folder: Path, name: str) -> dict[str, torch.Tensor]:
 
 def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
-
-
-def test_stream_sees_every_sample_equally_often_in_full_batches() -> None:
-    batches = list(StreamBatches(10, steps=5, micro_batch=4, seed=3))
-    assert [len(b) for b in batches] == [4] * 5
-    assert Counter(i for b in batches for i in b) == Counter({i: 2 for i in range(10)})
-    first, second = [i for b in batches for i in b][:10], [i for b in batches for i in b][10:]
-    assert sorted(first) == sorted(second) == list(range(10))
-    assert first != second
-    assert batches == list(StreamBatches(10, steps=5, micro_batch=4, seed=3))
-    assert batches != list(StreamBatches(10, steps=5, micro_batch=4, seed=4))
-
-
-@pytest.mark.parametrize(("processes", "accumulate"), [(2, 1), (1, 2), (2, 2)])
-def test_shares_of_a_step_add_up_to_the_step_of_one_process(
-    processes: int, accumulate: int
-) -> None:
-    whole = list(StreamBatches(30, steps=4, micro_batch=8, seed=1))
-    shares = [
-        list(
-            StreamBatches(
-                30,
-                steps=4,
-                micro_batch=8 // processes // accumulate,
-                accumulate=accumulate,
-                seed=1,
-                rank=rank,
-                processes=processes,
-            )
-        )
-        for rank in range(processes)
-    ]
-    for step, batch in enumerate(whole):
-        parts = [share[step * accumulate + a] for share in shares for a in range(accumulate)]
-        assert sorted(i for part in parts for i in part) == sorted(batch)
-
-
-def test_a_batch_that_can_not_be_split_is_an_error() -> None:
-    with pytest.raises(SettingsError, match="can't be shared by 3 processes"):
-        split_batch(TrainSettings(batch_size=32), 3)
-    with pytest.raises(SettingsError, match="micro_batch_size=5 does not divide"):
-        split_batch(TrainSettings(batch_size=32, micro_batch_size=5), 1)
-    assert split_batch(TrainSettings(batch_size=32, micro_batch_size=4), 2) == (4, 4)
-
-
-def test_positions_and_gates_have_their_own_rate_and_no_decay() -> None:
-    model = Toy()
-    settings = TrainSettings(learning_rate=1e-3, position_learning_rate=0.5, weight_decay=0.1)
-    groups = parameter_groups(model, settings, lambda name: "gate" in name)
-    of = {id(p): g for g in groups for p in g["params"]}
-    assert (of[id(model.gate)]["lr"], of[id(model.gate)]["weight_decay"]) == (0.5, 0.0)
-    assert (of[id(model.up.weight)]["lr"], of[id(model.up.weight)]["weight_decay"]) == (1e-3, 0.1)
-    assert of[id(model.up.bias)]["weight_decay"] == 0.0
-    assert id(model.frozen.weight) not in of
-    assert groups[0]["lr"] == 1e-3
 
 
 def test_a_run_resumed_from_a_checkpoint_ends_with_the_same_weights(tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mtrans.core.settings import TrainSettings
+from mtrans.train.arguments import training_arguments
 from mtrans.train.callbacks import FlowCallback, LogCallback, plan_steps
 from mtrans.train.run_folder import RunFolder
-from mtrans.train.trainer import AdaptTrainer, split_batch, training_arguments
+from mtrans.train.stream import split_batch
+from mtrans.train.trainer import AdaptTrainer
 
 VOCABULARY = 11
 

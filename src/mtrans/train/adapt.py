@@ -17,31 +17,19 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from accelerate import PartialState
-from peft import set_peft_model_state_dict
-from peft.utils import load_peft_weights
 
-from mtrans.core.errors import (
-    CheckpointError,
-    ManifestError,
-    MTransError,
-    SettingsError,
-    VideoError,
-)
+from mtrans.core.errors import ManifestError, MTransError, SettingsError, VideoError
 from mtrans.core.records import Sample
-from mtrans.core.runtime import pick_device, pick_dtype, seed_everything
 from mtrans.core.settings import RunSettings
 from mtrans.data.clips import BadClip
 from mtrans.data.dataset import ClipDataset
-from mtrans.models.answering import LossForm
-from mtrans.models.loading import Backbone, load_backbone
-from mtrans.models.lora import attach_adapter, save_adapter
-from mtrans.models.video_lmm import NEW_MODULES
+from mtrans.models.loading import Backbone
+from mtrans.train.adapter import fresh_backbone, read_weights, write_adapter
+from mtrans.train.arguments import training_arguments
 from mtrans.train.callbacks import (
     AnnealCallback,
     FlowCallback,
@@ -61,38 +49,12 @@ from mtrans.train.run_folder import (
     open_run,
     read_jsonl,
     set_aside,
-    write_settings,
 )
 from mtrans.train.sources import make_collator, one_line, open_source, usable
-from mtrans.train.trainer import (
-    AdaptTrainer,
-    leave_processes_at_exit,
-    split_batch,
-    training_arguments,
-)
+from mtrans.train.stream import split_batch
+from mtrans.train.trainer import AdaptTrainer
 from mtrans.train.validation import Validator
-
-
-@dataclass(frozen=True)
-class Where:
-    """What a run is computed on.
-
-    Attributes:
-        device: This process's device.
-        bf16: Whether the training step computes in bf16.
-        rank: This process.
-        processes: Processes that train together.
-    """
-
-    device: torch.device
-    bf16: bool
-    rank: int
-    processes: int
-
-    @property
-    def main(self) -> bool:
-        """Whether this process writes files and speaks."""
-        return self.rank == 0
+from mtrans.train.where import Where, find_where
 
 
 def adapt(
@@ -191,59 +153,6 @@ def check_inputs(
         )
 
 
-def find_where(settings: RunSettings) -> Where:
-    """Finds device, arithmetic and processes; joins the other processes where there are any.
-
-    Raises:
-        SettingsError: The device is not there, or can't be trained on.
-    """
-    device = pick_device(settings.device)
-    state = PartialState(cpu=device.type == "cpu")
-    if state.num_processes > 1:
-        leave_processes_at_exit()
-    elif device.type == "cuda" and (device.index or 0) != 0:
-        raise SettingsError(
-            f"device={settings.device}: training uses the first GPU it sees; set"
-            f" CUDA_VISIBLE_DEVICES={device.index} and device=cuda"
-        )
-    precision = settings.train.precision
-    bf16 = precision == "bf16" or (
-        precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
-    )
-    return Where(device, bf16, state.process_index, state.num_processes)
-
-
-def fresh_backbone(
-    settings: RunSettings, backbone: Backbone | None, device: torch.device
-) -> Backbone:
-    """Returns the backbone with a new adapter whose start depends on the seed alone.
-
-    Raises:
-        CheckpointError: The backbone given has an adapter, or other switches.
-    """
-    if backbone is None:
-        dtype = pick_dtype(settings.dtype, device)
-        name = settings.backbone
-        if name != "tiny" and Path(name).is_dir():
-            name = str(Path(name).resolve())  # the adapter must find it from another folder
-        backbone = load_backbone(name, settings.model, device=device, dtype=dtype)
-    elif hasattr(backbone.model, "peft_config"):
-        raise CheckpointError("the backbone given carries an adapter already; load it afresh")
-    elif backbone.base.settings != settings.model:
-        raise CheckpointError("the backbone given has other switches than settings.model")
-    seed_everything(settings.train.seed)
-    for module in backbone.base.modules():
-        if isinstance(module, NEW_MODULES):
-            for parameter in module.parameters():
-                # transformers marks what it has loaded, and then does not initialise it again
-                parameter.__dict__.pop("_is_hf_initialized", None)
-            module.reset_parameters()
-    options = settings.train
-    backbone.base.loss_form = LossForm(options.label_smoothing, options.focal_gamma)
-    backbone.model = attach_adapter(backbone.base, settings.lora)
-    return backbone
-
-
 def _open_together(
     where: Where,
     path: Path,
@@ -331,42 +240,6 @@ def _build(
         callbacks=callbacks,
     )
     return trainer, diagnostics
-
-
-def write_adapter(folder: Path, backbone: Backbone, settings: RunSettings) -> None:
-    """Writes the adapter with a copy of the run's settings: frames and prompts belong to it.
-
-    The dtype is the one that ``auto`` meant here: the frozen weights in another dtype are others.
-    """
-    save_adapter(
-        backbone.model,
-        folder,
-        lora=settings.lora,
-        backbone=backbone.name,
-        weights=backbone.hash,
-    )
-    kept = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
-    frozen = backbone.base.qformer.dtype
-    write_settings(folder, dataclasses.replace(settings, dtype=kept.get(frozen, settings.dtype)))
-
-
-def read_weights(folder: Path, backbone: Backbone) -> None:
-    """Reads an adapter's weights into the backbone, which carries an adapter of the same form.
-
-    Raises:
-        CheckpointError: The folder does not hold exactly what is trained.
-    """
-    try:
-        state = load_peft_weights(str(folder), device="cpu")
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"checkpoint '{folder}' can't be read: {error}") from error
-    result: Any = set_peft_model_state_dict(backbone.model, state)
-    missing = [k for k in result.missing_keys if "lora_" in k or "modules_to_save" in k]
-    if missing or result.unexpected_keys:
-        raise CheckpointError(
-            f"checkpoint '{folder}' is of another adapter: {len(missing)} weights missing,"
-            f" {len(result.unexpected_keys)} unknown; delete the run folder to start again"
-        )
 
 
 def _train(trainer: AdaptTrainer, run: RunFolder, settings: RunSettings) -> float:

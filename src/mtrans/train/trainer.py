@@ -2,10 +2,8 @@
 
 What differs from the plain Trainer, and why:
 
-- *Order.* All training is one stream of seeded permutations, cut into batches of equal size
-  (:class:`StreamBatches`). Batch ``s`` depends on the seed and on ``s`` alone, so a resumed run
-  and a run on two processes see the same samples in the same steps, and no epoch ends in a small
-  batch.
+- *Order.* One stream of batches, the same for a resumed run and for several processes
+  (:mod:`.stream`).
 - *Loss.* The mean over all answer tokens of the optimizer step, whatever the number of processes
   and micro-batches.
 - *Checkpoints.* They hold the adapter, never the base, and count only once their last file, an
@@ -15,26 +13,25 @@ What differs from the plain Trainer, and why:
 
 from __future__ import annotations
 
-import atexit
-import dataclasses
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-import numpy as np
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import ProgressCallback as TqdmCallback
 from transformers.trainer_callback import TrainerState
 
-from mtrans.core.errors import SettingsError
 from mtrans.core.settings import TrainSettings
+from mtrans.train.arguments import parameter_groups
 from mtrans.train.callbacks import Plan, best_validation, out_of_patience
 from mtrans.train.run_folder import COMPLETE, RunFolder
+from mtrans.train.stream import StreamBatches
+from mtrans.train.where import leave_processes_at_exit
 
 TRAINER_STATE_NAME = "trainer_state.json"
 
@@ -47,178 +44,6 @@ class SizedDataset(Protocol):
 
     def __getitem__(self, index: int, /) -> Any:
         """Returns a sample."""
-
-
-class StreamBatches(Sampler[list[int]]):
-    """One process's share of a stream of seeded permutations, cut into equal batches.
-
-    Args:
-        samples: How many samples there are.
-        steps: Optimizer steps.
-        micro_batch: Samples of one forward pass.
-        accumulate: Forward passes of one process in an optimizer step.
-        seed: Seeds the permutations.
-        rank: This process.
-        processes: Processes.
-    """
-
-    def __init__(
-        self,
-        samples: int,
-        *,
-        steps: int,
-        micro_batch: int,
-        accumulate: int = 1,
-        seed: int = 0,
-        rank: int = 0,
-        processes: int = 1,
-    ):
-        self.samples = samples
-        self.steps = steps
-        self.micro_batch = micro_batch
-        self.accumulate = accumulate
-        self.seed = seed
-        self.rank = rank
-        self.processes = processes
-
-    def __len__(self) -> int:
-        return self.steps * self.accumulate
-
-    def __iter__(self) -> Iterator[list[int]]:
-        stream = self._stream()
-        for _ in range(self.steps):
-            for _ in range(self.accumulate):
-                batches = [
-                    [next(stream) for _ in range(self.micro_batch)] for _ in range(self.processes)
-                ]
-                yield batches[self.rank]
-
-    def _stream(self) -> Iterator[int]:
-        passes = 0
-        while True:
-            order = np.random.default_rng([self.seed, passes]).permutation(self.samples)
-            yield from order.tolist()
-            passes += 1
-
-
-def split_batch(settings: TrainSettings, processes: int) -> tuple[int, int]:
-    """Splits the batch of an optimizer step over processes and forward passes.
-
-    Args:
-        settings: `batch_size` and `micro_batch_size`.
-        processes: Processes that train together.
-
-    Returns:
-        Clips of one forward pass, and forward passes a step on each process.
-
-    Raises:
-        SettingsError: It can't be split evenly.
-    """
-    share, rest = divmod(settings.batch_size, processes)
-    if rest or not share:
-        raise SettingsError(
-            f"train.batch_size={settings.batch_size} can't be shared by {processes} processes;"
-            f" choose a multiple of {processes}"
-        )
-    micro = min(settings.micro_batch_size or share, share)
-    if share % micro:
-        raise SettingsError(
-            f"train.micro_batch_size={micro} does not divide the {share} clips a process gets of"
-            f" train.batch_size={settings.batch_size}"
-        )
-    return micro, share // micro
-
-
-def parameter_groups(
-    model: torch.nn.Module, settings: TrainSettings, is_position: Callable[[str], bool]
-) -> list[dict[str, Any]]:
-    """Sorts what is trained into optimizer groups.
-
-    Weight decay acts on matrices of LoRA pairs and routers only: decaying a gate or a position
-    would pull towards the image model, decaying a bias towards nothing in particular.
-
-    Args:
-        model: The model.
-        settings: Learning rates and decay.
-        is_position: Says of a parameter's name whether it is a position, gate or router.
-
-    Returns:
-        Groups for torch.optim.AdamW; empty ones are left out.
-    """
-    own_rate = settings.position_learning_rate
-    groups: dict[tuple[float, float], dict[str, Any]] = {}
-    for name, parameter in model.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        special = is_position(name)
-        rate = own_rate if special and own_rate is not None else settings.learning_rate
-        decayed = parameter.ndim >= 2 and not (special and "rout" not in name)
-        decay = settings.weight_decay if decayed else 0.0
-        group = groups.setdefault((rate, decay), {"params": [], "lr": rate, "weight_decay": decay})
-        group["params"].append(parameter)
-    # the first group's rate is the one the Trainer logs
-    return sorted(
-        groups.values(), key=lambda g: (g["lr"] != settings.learning_rate, -g["weight_decay"])
-    )
-
-
-def training_arguments(
-    settings: TrainSettings,
-    *,
-    folder: Path,
-    steps: int,
-    device: torch.device,
-    bf16: bool,
-    micro_batch: int,
-    accumulate: int,
-) -> TrainingArguments:
-    """Translates the settings; logging, validation and saving are :class:`FlowCallback`'s."""
-    names = {f.name for f in dataclasses.fields(TrainingArguments)}
-    # transformers renamed this argument; the old name warns in the releases that have both
-    recompute = next(
-        n for n in ("activation_checkpointing", "gradient_checkpointing") if n in names
-    )
-    schedules = {"constant": "constant_with_warmup"}
-    arguments = TrainingArguments(
-        output_dir=str(folder),
-        max_steps=steps,
-        num_train_epochs=1,  # the stream is one long epoch
-        per_device_train_batch_size=micro_batch,
-        gradient_accumulation_steps=accumulate,
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        adam_beta1=settings.betas[0],
-        adam_beta2=settings.betas[1],
-        lr_scheduler_type=schedules.get(settings.schedule, settings.schedule),
-        warmup_steps=round(settings.warmup * steps),
-        max_grad_norm=settings.clip_norm,
-        seed=settings.seed,
-        bf16=bf16,
-        use_cpu=device.type == "cpu",
-        report_to="none",
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        logging_strategy="no",
-        eval_strategy="no",
-        save_strategy="no",
-        logging_nan_inf_filter=False,
-        dataloader_num_workers=settings.workers,
-        dataloader_pin_memory=device.type == "cuda",
-        **cast(Any, {recompute: settings.gradient_checkpointing}),
-    )
-    if arguments.n_gpu > 1:
-        arguments._n_gpu = 1  # several GPUs in one process would mean DataParallel; use torchrun
-    return arguments
-
-
-def leave_processes_at_exit() -> None:
-    """Has the process group closed at exit; a group left open aborts the process."""
-    atexit.register(_leave_processes)
-
-
-def _leave_processes() -> None:
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
 
 
 class AdaptTrainer(Trainer):

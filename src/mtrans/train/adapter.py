@@ -1,0 +1,87 @@
+"""The adapter of a run: made afresh, written, and read back."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import set_peft_model_state_dict
+from peft.utils import load_peft_weights
+
+from mtrans.core.errors import CheckpointError
+from mtrans.core.runtime import pick_dtype, seed_everything
+from mtrans.core.settings import RunSettings
+from mtrans.models.answering import LossForm
+from mtrans.models.loading import Backbone, load_backbone
+from mtrans.models.lora import attach_adapter, save_adapter
+from mtrans.models.video_lmm import NEW_MODULES
+from mtrans.train.run_folder import write_settings
+
+
+def fresh_backbone(
+    settings: RunSettings, backbone: Backbone | None, device: torch.device
+) -> Backbone:
+    """Returns the backbone with a new adapter whose start depends on the seed alone.
+
+    Raises:
+        CheckpointError: The backbone given has an adapter, or other switches.
+    """
+    if backbone is None:
+        dtype = pick_dtype(settings.dtype, device)
+        name = settings.backbone
+        if name != "tiny" and Path(name).is_dir():
+            name = str(Path(name).resolve())  # the adapter must find it from another folder
+        backbone = load_backbone(name, settings.model, device=device, dtype=dtype)
+    elif hasattr(backbone.model, "peft_config"):
+        raise CheckpointError("the backbone given carries an adapter already; load it afresh")
+    elif backbone.base.settings != settings.model:
+        raise CheckpointError("the backbone given has other switches than settings.model")
+    seed_everything(settings.train.seed)
+    for module in backbone.base.modules():
+        if isinstance(module, NEW_MODULES):
+            for parameter in module.parameters():
+                # transformers marks what it has loaded, and then does not initialise it again
+                parameter.__dict__.pop("_is_hf_initialized", None)
+            module.reset_parameters()
+    options = settings.train
+    backbone.base.loss_form = LossForm(options.label_smoothing, options.focal_gamma)
+    backbone.model = attach_adapter(backbone.base, settings.lora)
+    return backbone
+
+
+def write_adapter(folder: Path, backbone: Backbone, settings: RunSettings) -> None:
+    """Writes the adapter with a copy of the run's settings: frames and prompts belong to it.
+
+    The dtype is the one that ``auto`` meant here: the frozen weights in another dtype are others.
+    """
+    save_adapter(
+        backbone.model,
+        folder,
+        lora=settings.lora,
+        backbone=backbone.name,
+        weights=backbone.hash,
+    )
+    kept = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+    frozen = backbone.base.qformer.dtype
+    write_settings(folder, dataclasses.replace(settings, dtype=kept.get(frozen, settings.dtype)))
+
+
+def read_weights(folder: Path, backbone: Backbone) -> None:
+    """Reads an adapter's weights into the backbone, which carries an adapter of the same form.
+
+    Raises:
+        CheckpointError: The folder does not hold exactly what is trained.
+    """
+    try:
+        state = load_peft_weights(str(folder), device="cpu")
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"checkpoint '{folder}' can't be read: {error}") from error
+    result: Any = set_peft_model_state_dict(backbone.model, state)
+    missing = [k for k in result.missing_keys if "lora_" in k or "modules_to_save" in k]
+    if missing or result.unexpected_keys:
+        raise CheckpointError(
+            f"checkpoint '{folder}' is of another adapter: {len(missing)} weights missing,"
+            f" {len(result.unexpected_keys)} unknown; delete the run folder to start again"
+        )
