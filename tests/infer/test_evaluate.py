@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from mtrans.core.calibration import Calibration, recalibrated
 from mtrans.core.errors import CheckpointError, ManifestError
 from mtrans.core.records import Sample
 from mtrans.infer.evaluate import evaluate, meta_path
 from mtrans.infer.predictor import Predictor, load_predictor
+from mtrans.measure.predictions import read_predictions
 from mtrans.measure.score import score_predictions
 from mtrans.train.run_folder import RunFolder, read_jsonl
 
@@ -86,3 +88,28 @@ def test_inputs_that_make_no_sense(
         evaluate(predictor, [samples[0], samples[0]], tmp_path / "p.jsonl")
     with pytest.raises(CheckpointError, match="no run folder"):
         evaluate(small / "backbone", samples)
+
+
+def test_predictions_made_before_a_calibration_are_calibrated_without_asking_again(
+    predictor: Predictor, samples: list[Sample], tmp_path: Path
+) -> None:
+    path = tmp_path / "predictions.jsonl"
+    choice = [s for s in samples if s.choices]
+    evaluate(predictor, choice, path, progress=False)
+    before = read_predictions(path)
+    answer = before[0].choices[0]
+    calibration = Calibration("platt", 0.5, {answer: 50.0})
+    calibrated = Predictor(
+        predictor.backbone, predictor.settings, run=predictor.run, calibration=calibration
+    )
+    again = evaluate(calibrated, choice, path, progress=False)
+    assert (again.answered, again.reused) == (0, len(choice))
+    after = read_predictions(path)
+    assert [p.log_likelihoods for p in after] == [p.log_likelihoods for p in before]
+    assert after[0].answer == answer
+    assert after == [recalibrated(p, calibration) for p in before]
+    assert json.loads(meta_path(path).read_text())["calibration"]["method"] == "platt"
+    evaluate(predictor, choice, path, progress=False)
+    back = read_predictions(path)
+    assert [p.answer for p in back] == [p.answer for p in before]
+    assert back[0].probabilities == pytest.approx(before[0].probabilities)

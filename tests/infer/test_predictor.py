@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +16,9 @@ import numpy as np
 import pytest
 import torch
 
-from mtrans.core.errors import CheckpointError, VideoError
-from mtrans.core.records import Sample
+from mtrans.core.calibration import Calibration, write_calibration
+from mtrans.core.errors import CheckpointError, SettingsError, VideoError
+from mtrans.core.records import Sample, Turn
 from mtrans.core.settings import load_settings
 from mtrans.infer.predictor import Predictor, as_image_model, load_predictor
 from mtrans.train import sources
@@ -298,3 +301,51 @@ def test_what_can_not_be_loaded_is_named(run: RunFolder, tmp_path: Path) -> None
     unfinished.write_info({**run.info(), "status": "running"})
     with pytest.raises(CheckpointError, match="unfinished run"):
         load_predictor(tmp_path)
+
+
+def test_a_runs_calibration_changes_probabilities_and_nothing_else(
+    run: RunFolder, samples: list[Sample], tmp_path: Path
+) -> None:
+    ways = ("left", "right", "up it")
+    plain = load_predictor(run.path, device="cpu").ask(samples[0].video, samples[0].question, ways)
+    assert plain.probabilities == plain.raw_probabilities
+    kept = shutil.copytree(run.path, tmp_path / "run")
+    write_calibration(kept, Calibration("temperature", 0.5))
+    cooled = load_predictor(kept, device="cpu").ask(samples[0].video, samples[0].question, ways)
+    assert cooled.raw_probabilities == plain.probabilities
+    assert cooled.probabilities is not None
+    assert plain.probabilities is not None
+    cool, warm = (math.log(p[0] / p[1]) for p in (cooled.probabilities, plain.probabilities))
+    assert cool == pytest.approx(warm / 2, rel=1e-4)
+    raw = load_predictor(kept, device="cpu", calibrated=False)
+    assert raw.ask(samples[0].video, samples[0].question, ways).probabilities == plain.probabilities
+
+
+def test_no_answer_is_given_below_the_threshold(
+    predictor: Predictor, samples: list[Sample]
+) -> None:
+    clip, question, ways = samples[0].video, samples[0].question, ("left", "right", "up it")
+    shares = predictor.ask(clip, question, ways).probabilities or ()
+    below = predictor.ask(clip, question, ways, abstain_below=max(shares) - 0.01)
+    assert not below.abstained
+    assert below.text in ways
+    above = predictor.ask(clip, question, ways, abstain_below=max(shares) + 0.01)
+    assert above.abstained
+    assert (above.text, above.choice, above.probabilities) == ("", None, shares)
+
+
+@pytest.mark.parametrize(("below", "ways"), [(1.5, ("left", "right")), (0.5, None)])
+def test_a_threshold_needs_a_probability_and_candidates(
+    predictor: Predictor, samples: list[Sample], below: float, ways: tuple[str, ...] | None
+) -> None:
+    with pytest.raises(SettingsError, match="abstain_below"):
+        predictor.ask(samples[0].video, samples[0].question, ways, abstain_below=below)
+
+
+def test_a_prediction_repeats_what_is_known_of_its_clip(
+    predictor: Predictor, samples: list[Sample]
+) -> None:
+    turn = Turn("which way", "square")
+    asked = dataclasses.replace(samples[0], context=(turn,), start=0.2, end=0.8)
+    (found,) = predictor.predict([asked], use_cache=False)
+    assert (found.context, found.start, found.end) == ((turn,), 0.2, 0.8)

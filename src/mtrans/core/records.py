@@ -83,8 +83,10 @@ class Prediction:
         choices: The candidates, for multiple choice.
         label: Index of the right candidate.
         choice: Index of the chosen candidate.
-        probabilities: float[len(choices)], the candidates' likelihoods normalised over them.
-        log_likelihoods: float[len(choices)], summed log-likelihood of each candidate's tokens.
+        probabilities: float[len(choices)], the candidates' likelihoods normalised over them, and
+            calibrated where the run has a ``calibration.json``.
+        log_likelihoods: float[len(choices)], summed log-likelihood of each candidate's tokens, as
+            the model gives it.
         parse: ``scored`` (candidates' likelihoods), ``parsed`` (text matched to a candidate),
             ``open`` (free text), ``failed`` (text that matches no candidate: counts as wrong).
         ms: Milliseconds this answer took, model only.
@@ -98,6 +100,7 @@ class Prediction:
             is ``failed``.
         start: Start of the clip within `video`, in seconds, so that a report can show it.
         end: End of the clip within `video`, in seconds.
+        context: The sample's dialogue or text, for break-downs by what was said.
     """
 
     id: str
@@ -121,6 +124,7 @@ class Prediction:
     error: str | None = None
     start: float | None = None
     end: float | None = None
+    context: tuple[Turn, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Returns the line of ``predictions.jsonl`` as a dictionary, without empty fields."""

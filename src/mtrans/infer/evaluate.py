@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mtrans.core.calibration import Calibration, recalibrated
 from mtrans.core.errors import CheckpointError, ManifestError
 from mtrans.core.files import write_text
-from mtrans.core.records import Sample
+from mtrans.core.records import Prediction, Sample
 from mtrans.core.settings import settings_to_dict
 from mtrans.infer.predictor import Errors, Predictor, as_predictor
 from mtrans.train.run_folder import (
@@ -80,15 +81,17 @@ def evaluate(
     path = _output(predictor, out)
     identity = _identity(predictor, samples)
     opened = _opened(path)
-    done = _take_up(path, identity, overwrite)
+    # not a part of the identity: likelihoods are kept, so what is there is calibrated anew
+    record = predictor.calibration.to_json() if predictor.calibration else None
+    done = _take_up(path, identity, overwrite, predictor.calibration)
     rest = [s for s in samples if s.id not in done]
     failed = sum(1 for record in done.values() if record.get("error"))
     path.parent.mkdir(parents=True, exist_ok=True)
     started = now()
     # a stopped evaluation that goes on has not opened the questions anew, another model's has
     opened = opened if done else [*opened, started]
-    record = {"started": started, "finished": None, "opened": opened, "versions": versions()}
-    _write_meta(path, {**identity, **record})
+    times = {"started": started, "finished": None, "opened": opened}
+    _write_meta(path, {**identity, "calibration": record, **times, "versions": versions()})
     pending: list[dict[str, Any]] = []
     for prediction in predictor.predict(
         rest, batch_size=batch_size, progress=progress, errors=errors, use_cache=use_cache
@@ -157,7 +160,9 @@ def _identity(predictor: Predictor, samples: Sequence[Sample]) -> dict[str, Any]
     }
 
 
-def _take_up(path: Path, identity: dict[str, Any], overwrite: bool) -> dict[str, dict[str, Any]]:
+def _take_up(
+    path: Path, identity: dict[str, Any], overwrite: bool, calibration: Calibration | None
+) -> dict[str, dict[str, Any]]:
     """Returns the records of a stopped or finished evaluation that is this one, by id."""
     if not path.exists():
         return {}
@@ -172,9 +177,33 @@ def _take_up(path: Path, identity: dict[str, Any], overwrite: bool) -> dict[str,
             " allow --overwrite"
         )
     records = [] if differ or overwrite else read_jsonl(path)
+    if meta.get("calibration") != (calibration.to_json() if calibration else None):
+        records = [_calibrated_anew(line, calibration) for line in records]
     write_text(path, "")
     append_jsonl(path, records)  # without the line that a kill cut short
     return {record["id"]: record for record in records}
+
+
+def _calibrated_anew(line: dict[str, Any], calibration: Calibration | None) -> dict[str, Any]:
+    """Returns a line of predictions.jsonl with other probabilities from the same likelihoods."""
+    before = Prediction(
+        id=line["id"],
+        video=None,
+        question="",
+        answer="",
+        choices=line.get("choices"),
+        log_likelihoods=line.get("log_likelihoods"),
+        parse=line["parse"],
+    )
+    after = recalibrated(before, calibration)
+    if after is before:
+        return line
+    return {
+        **line,
+        "probabilities": list(after.probabilities or ()),
+        "choice": after.choice,
+        "answer": after.answer,
+    }
 
 
 def _write_meta(path: Path, meta: dict[str, Any]) -> None:

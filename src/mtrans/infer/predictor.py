@@ -19,7 +19,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from mtrans.core.errors import CheckpointError, VideoError
+from mtrans.core.calibration import Calibration, read_calibration, recalibrated, softmax
+from mtrans.core.errors import CheckpointError, SettingsError, VideoError
 from mtrans.core.records import Prediction, Sample, Turn
 from mtrans.core.runtime import pick_device, pick_dtype
 from mtrans.core.settings import RunSettings, load_settings
@@ -43,7 +44,11 @@ class Answer:
         text: The likeliest candidate, or the generated text.
         choice: Index of the likeliest candidate; None for an open question.
         choices: The candidates, as given.
-        probabilities: float[len(choices)], the candidates' likelihoods normalised over them.
+        probabilities: float[len(choices)], the candidates' likelihoods normalised over them, and
+            calibrated where the run has a ``calibration.json``.
+        raw_probabilities: The same without calibration.
+        abstained: The likeliest candidate is not likely enough to be given as an answer; then
+            `text` is empty and `choice` None.
         times: Seconds of the frames that were looked at; empty without a video.
         tokens: Counts: ``visual``, ``prompt``, ``answer``.
         ms: Milliseconds of the model, without reading the video.
@@ -54,6 +59,8 @@ class Answer:
     choice: int | None
     choices: tuple[str, ...] | None
     probabilities: tuple[float, ...] | None
+    raw_probabilities: tuple[float, ...] | None
+    abstained: bool
     times: tuple[float, ...]
     tokens: dict[str, int]
     ms: float
@@ -69,6 +76,7 @@ class Predictor:
         device: Where the model is.
         max_new_tokens: Longest generated answer, in tokens.
         run: The run folder it comes from, where it does.
+        calibration: What makes probabilities of likelihoods; None is the plain softmax.
     """
 
     def __init__(
@@ -79,7 +87,9 @@ class Predictor:
         device: torch.device | None = None,
         max_new_tokens: int = 32,
         run: RunFolder | None = None,
+        calibration: Calibration | None = None,
     ):
+        self.calibration = calibration
         self.backbone = backbone
         self.settings = settings
         self.device = device or next(backbone.model.parameters()).device
@@ -97,6 +107,7 @@ class Predictor:
         context: Sequence[Turn | str] | None = None,
         start: float | None = None,
         end: float | None = None,
+        abstain_below: float | None = None,
     ) -> Answer:
         """Answers one question.
 
@@ -107,13 +118,16 @@ class Predictor:
             context: Dialogue before the question, oldest turn first.
             start: Start of the clip in seconds; None is the beginning.
             end: End of the clip in seconds; None is the end.
+            abstain_below: Give no answer where the likeliest candidate is less likely than this.
 
         Returns:
             The answer.
 
         Raises:
             VideoError: The clip can't be read.
+            SettingsError: `abstain_below` is no probability, or there are no candidates.
         """
+        check_abstention(abstain_below, choices)
         sample = Sample(
             id="ask",
             video=None if video is None else str(video),
@@ -130,11 +144,15 @@ class Predictor:
             raise VideoError(str(error).removeprefix("sample 'ask': ")) from None
         read_ms = 1000 * (time.monotonic() - began)
         (prediction,) = self._answer([item])
+        shares, scores = prediction.probabilities, prediction.log_likelihoods
+        abstained = bool(abstain_below is not None and shares and max(shares) < abstain_below)
         return Answer(
-            text=prediction.answer,
-            choice=prediction.choice,
+            text="" if abstained else prediction.answer,
+            choice=None if abstained else prediction.choice,
             choices=sample.choices,
-            probabilities=prediction.probabilities,
+            probabilities=shares,
+            raw_probabilities=softmax(scores) if scores else None,
+            abstained=abstained,
             times=() if video is None else tuple(float(t) for t in item[2]),
             tokens=dict(prediction.tokens),
             ms=prediction.ms or 0.0,
@@ -234,17 +252,12 @@ class Predictor:
 
     def _chosen(self, item: Item, score: Tensor) -> Prediction:
         sample = item[0]
-        choice = int(score.argmax())
-        answer_ids = self.collate.choice_ids(sample)[choice]
-        return dataclasses.replace(
-            blank(sample),
-            answer=(sample.choices or ())[choice],
-            choice=choice,
-            probabilities=tuple(score.double().softmax(dim=0).tolist()),
-            log_likelihoods=tuple(score.tolist()),
-            parse="scored",
-            tokens=self._tokens(item, len(answer_ids)),
+        scored = dataclasses.replace(
+            blank(sample), log_likelihoods=tuple(score.tolist()), parse="scored"
         )
+        chosen = recalibrated(scored, self.calibration)
+        answer_ids = self.collate.choice_ids(sample)[chosen.choice or 0]
+        return dataclasses.replace(chosen, tokens=self._tokens(item, len(answer_ids)))
 
     def _generate(self, items: Sequence[Item]) -> list[Prediction]:
         batch = to_device(self.collate.prompts(items), self.device)
@@ -294,12 +307,29 @@ def blank(sample: Sample) -> Prediction:
         group=sample.group,
         split=sample.split,
         facts=sample.facts,
+        start=sample.start,
+        end=sample.end,
+        context=sample.context,
     )
 
 
 def failure(sample: Sample, reason: str) -> Prediction:
     """Returns the prediction of a sample whose clip can't be read; it counts as wrong."""
     return dataclasses.replace(blank(sample), parse="failed", error=reason)
+
+
+def check_abstention(below: float | None, choices: Sequence[str] | None) -> None:
+    """Holds that a threshold for giving no answer can be applied.
+
+    Raises:
+        SettingsError: It is no probability, or there are no candidates to have one.
+    """
+    if below is None:
+        return
+    if not 0 <= below <= 1:
+        raise SettingsError(f"abstain_below={below}: wanted a probability, 0 to 1")
+    if not choices:
+        raise SettingsError("abstain_below needs candidates; an open answer has no probability")
 
 
 def as_image_model(settings: RunSettings) -> RunSettings:
@@ -321,6 +351,7 @@ def load_predictor(
     device: str = "auto",
     dtype: str = "auto",
     max_new_tokens: int = 32,
+    calibrated: bool = True,
 ) -> Predictor:
     """Loads whatever can answer.
 
@@ -334,6 +365,7 @@ def load_predictor(
         device: Where to, as `RunSettings.device`.
         dtype: Of the frozen weights, as `RunSettings.dtype`; ``auto`` does as the run did.
         max_new_tokens: Longest generated answer, in tokens.
+        calibrated: Calibrate probabilities where the run has a ``calibration.json``.
 
     Returns:
         The predictor.
@@ -360,7 +392,15 @@ def load_predictor(
         )
         backbone.model.to(where)
     backbone.model.eval()
-    return Predictor(backbone, settings, device=where, max_new_tokens=max_new_tokens, run=run)
+    calibration = read_calibration(run.path) if run is not None and calibrated else None
+    return Predictor(
+        backbone,
+        settings,
+        device=where,
+        max_new_tokens=max_new_tokens,
+        run=run,
+        calibration=calibration,
+    )
 
 
 def find_adapter(path: Path) -> tuple[Path | None, RunFolder | None]:

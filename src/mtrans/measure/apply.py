@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from mtrans.core.records import Fact, Prediction, Score
 from mtrans.measure import (  # noqa: F401  registers metrics
+    calibration,
     captions,
     retrieval,
     text_metrics,

@@ -129,9 +129,23 @@ def bootstrap(
         return [None] * len(statistics)
     drawn = replicates(statistics, clusters, resamples=resamples, seed=seed)
     return [
-        interval_of(values, level, point=s.value() if s.fraction else None, groups=groups)
+        interval_of(
+            centred(values, s.value()) if s.centred else values,
+            level,
+            point=s.value() if s.fraction else None,
+            groups=groups,
+        )
         for values, s in zip(drawn, statistics, strict=True)
     ]
+
+
+def centred(values: Array, point: float) -> Array:
+    """Moves replicates float[R] so that their mean is the metric; none below 0.
+
+    A distance that noise adds to is larger in a replicate than in the data, by about what it is
+    larger in the data than in truth.
+    """
+    return np.maximum(values - (values.mean() - point), 0.0)
 
 
 def interval_of(

@@ -34,11 +34,14 @@ class Statistics:
         rows: float[n, d], sparse; a metric depends on the items only through their column sums.
         finish: float[..., d] sums -> float[...] metric.
         fraction: Whether the metric is a share of the items, with 0 and 1 as its ends.
+        centred: Whether noise adds to the metric (a distance, the largest of several gaps), as
+            drawing anew does once more; the replicates are then moved back onto the metric.
     """
 
     rows: sparse.csr_array
     finish: Callable[[Array], Array]
     fraction: bool = True
+    centred: bool = False
 
     def value(self) -> float:
         """Returns the metric over all items."""
@@ -56,6 +59,7 @@ class Metric:
         about: One line on how it is computed, kept beside its numbers.
         chance: Its value under uniform guessing among the candidates; None where undefined.
         higher_is_better: False for counts of failures.
+        share: Whether it is shown in percent; otherwise in its own unit (`mtrans.measure.units`).
     """
 
     name: str
@@ -64,6 +68,7 @@ class Metric:
     about: str
     chance: Callable[[Sequence[Prediction]], float] | None = None
     higher_is_better: bool = True
+    share: bool = True
 
 
 METRICS: Registry[Metric] = Registry("metric")
@@ -76,6 +81,7 @@ def metric(
     about: str | None = None,
     chance: Callable[[Sequence[Prediction]], float] | None = None,
     higher_is_better: bool = True,
+    share: bool = True,
 ) -> Callable[
     [Callable[[Sequence[Prediction]], Statistics]], Callable[[Sequence[Prediction]], Statistics]
 ]:
@@ -85,7 +91,7 @@ def metric(
         function: Callable[[Sequence[Prediction]], Statistics],
     ) -> Callable[[Sequence[Prediction]], Statistics]:
         line = about or (function.__doc__ or "").strip().splitlines()[0]
-        METRICS.add(name, Metric(name, task, function, line, chance, higher_is_better))
+        METRICS.add(name, Metric(name, task, function, line, chance, higher_is_better, share))
         return function
 
     return decorate

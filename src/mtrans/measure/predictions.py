@@ -17,7 +17,7 @@ from typing import Any
 
 from mtrans.core.errors import MTransError, did_you_mean
 from mtrans.core.files import write_text
-from mtrans.core.records import Prediction
+from mtrans.core.records import Prediction, Turn
 
 PARSES = ("scored", "parsed", "open", "failed")
 """What `Prediction.parse` may say."""
@@ -193,6 +193,8 @@ def _parse_line(line: bytes, where: str, *, is_last: bool) -> Prediction:
     for name in ("choices", "probabilities", "log_likelihoods"):
         if data.get(name) is not None:
             data[name] = tuple(data[name])
+    if "context" in data:
+        data["context"] = tuple(Turn(**turn) for turn in data["context"])
     return Prediction(**data)
 
 
@@ -219,6 +221,9 @@ def _check(data: Mapping[str, Any]) -> None:
         if not isinstance(group, Mapping) or not all(isinstance(v, kinds) for v in group.values()):
             wanted = "whole numbers" if name == "tokens" else "words, numbers or yes/no"
             raise _FieldError(name, f"wanted an object of {wanted}, got {group!r}")
+    turns = data.get("context", [])
+    if not isinstance(turns, list) or not all(map(_is_turn, turns)):
+        raise _FieldError("context", f"wanted a list of turns (text, speaker), got {turns!r}")
     _check_choices(data)
 
 
@@ -247,6 +252,12 @@ def _check_choices(data: Mapping[str, Any]) -> None:
     probabilities: Sequence[float] | None = data.get("probabilities")
     if probabilities and (min(probabilities) < 0 or abs(sum(probabilities) - 1) > 1e-3):
         raise _FieldError("probabilities", f"wanted shares that sum to 1, got {probabilities!r}")
+
+
+def _is_turn(value: object) -> bool:
+    if not isinstance(value, Mapping) or not set(value) <= {"text", "speaker"}:
+        return False
+    return isinstance(value.get("text"), str) and isinstance(value.get("speaker"), str | None)
 
 
 def _is_number(value: object) -> bool:
