@@ -27,6 +27,8 @@ SMALL = Recipe(
     bridge_stills=40,
     bridge_steps=3,
     bridge_batch=8,
+    polish_stills=40,
+    polish_steps=3,
     held_out=30,
 )
 
@@ -50,7 +52,7 @@ def test_what_the_recipe_writes_loads(made):
     assert backbone.base.visual_tokens(4) == architecture.QUERIES
     record = json.loads((made / "weights" / "training.json").read_text())
     assert record["recipe"]["seed"] == 0
-    assert set(record["stages"]) == {"language", "vision", "bridge"}
+    assert set(record["stages"]) == {"language", "vision", "bridge", "polish"}
     assert "synthetic" in (made / "weights" / "README.md").read_text()
 
 

@@ -65,10 +65,10 @@ def test_interrupted_stage_goes_on_exactly(tmp_path):
 
 def test_drawer_goes_on_where_it_was():
     questions = [tuple(Question(t, f"{t} {i}", "yes") for t in ("a", "b")) for i in range(5)]
-    drawer = _Drawer(questions, np.random.default_rng(0))
+    drawer = _Drawer(questions, np.random.default_rng(0), 0.03)
     drawer.draw(3)
     drawer.learn(["a"], [0.1])
-    other = _Drawer(questions, np.random.default_rng(1))
+    other = _Drawer(questions, np.random.default_rng(1), 0.03)
     other.restore(drawer.state())
     first, second = drawer.draw(20), other.draw(20)
     assert first[0].tolist() == second[0].tolist()

@@ -1,7 +1,7 @@
 """What `tiny` is: InstructBLIP's anatomy, a few million parameters.
 
 still 64 x 64 -> ViT 4 x 128 on 8 x 8 patches (+ CLS)
-              -> Q-Former 4 x 128, 8 queries, cross-attention in every second layer, with text
+              -> Q-Former 4 x 128, 8 queries, cross-attention in every layer, with text
               -> projection 128 -> 128
               -> Llama 4 x 128
 """
@@ -91,7 +91,7 @@ def make_config(tokenizer: Any) -> InstructBlipConfig:
             "intermediate_size": 4 * WIDTH,
             "num_hidden_layers": 4,
             "num_attention_heads": 4,
-            "cross_attention_frequency": 2,
+            "cross_attention_frequency": 1,
             "encoder_hidden_size": WIDTH,
             "initializer_range": 0.06,
             "max_position_embeddings": 128,

@@ -24,6 +24,11 @@ from mtrans.models.tiny.vision import to_pixels
 
 CAPTION_SHARE = 0.25
 
+EARLY_SHARE = 0.25
+"""Share of the bridge's steps that read the answer from the Q-Former's lower half. What a question
+asks for is then found there already, and the upper layers have something to compare when the same
+layers are run over time."""
+
 
 @dataclass(frozen=True)
 class Described:
@@ -56,13 +61,11 @@ class _Drawer:
     Args:
         questions: The questions of each still.
         rng: Source of the draws.
+        floor: Added to every type's loss, so that no type is forgotten.
     """
 
-    FLOOR = 0.03
-    """Added to every type's loss, so that no type is forgotten."""
-
-    def __init__(self, questions: list[tuple[Any, ...]], rng: np.random.Generator):
-        self._rng = rng
+    def __init__(self, questions: list[tuple[Any, ...]], rng: np.random.Generator, floor: float):
+        self._rng, self._floor = rng, floor
         self._places: dict[str, list[tuple[int, Any]]] = {}
         for row, asked in enumerate(questions):
             for question in asked:
@@ -80,7 +83,7 @@ class _Drawer:
     def draw(self, n: int) -> tuple[np.ndarray, list[Any]]:
         """Returns the stills' rows, int64[n], and the n questions."""
         rng, types = self._rng, list(self._places)
-        weights = np.array([self._loss[t] + self.FLOOR for t in types])
+        weights = np.array([self._loss[t] + self._floor for t in types])
         drawn = [self._places[t] for t in rng.choice(types, size=n, p=weights / weights.sum())]
         picked = [places[int(rng.integers(len(places)))] for places in drawn]
         return np.array([row for row, _ in picked]), [question for _, question in picked]
@@ -116,9 +119,12 @@ def describe(vit: Any, corpus: Any, rng: np.random.Generator, n: int) -> Describ
 
 
 def train_bridge(
-    model: Any, corpus: Any, pieces: Pieces, recipe: Any, *, log: Path
+    model: Any, corpus: Any, pieces: Pieces, recipe: Any, *, log: Path, stage: str = "bridge"
 ) -> dict[str, float]:
     """Trains Q-Former, query tokens and projection in place; ViT and LLM stay as they are.
+
+    Stage ``polish`` is the same once more, on fresh stills, from the whole depth, and with more of
+    the questions that are still answered badly.
 
     Args:
         model: ``InstructBlipForConditionalGeneration``.
@@ -126,6 +132,7 @@ def train_bridge(
         pieces: The tokenizer.
         recipe: The recipe's settings.
         log: JSONL file.
+        stage: ``bridge`` or ``polish``.
 
     Returns:
         Accuracy on held-out stills by question type.
@@ -134,29 +141,30 @@ def train_bridge(
     for part in (model.qformer, model.language_projection):
         part.requires_grad_(True)
     model.query_tokens.requires_grad_(True)
-    rng = np.random.default_rng([recipe.seed, 5])
-    seen = describe(model.vision_model, corpus, rng, recipe.bridge_stills)
+    rng = np.random.default_rng([recipe.seed, {"bridge": 5, "polish": 8}[stage]])
+    steps, rate = getattr(recipe, f"{stage}_steps"), getattr(recipe, f"{stage}_rate")
+    seen = describe(model.vision_model, corpus, rng, getattr(recipe, f"{stage}_stills"))
     held = describe(model.vision_model, corpus, np.random.default_rng([recipe.seed, 6]), 600)
     ask = corpus.DESCRIBE
-    drawer = _Drawer(seen.questions, rng)
+    drawer = _Drawer(seen.questions, rng, getattr(recipe, f"{stage}_floor"))
     n_captions = int(recipe.bridge_batch * CAPTION_SHARE)
 
     def loss_of_step(step: int) -> tuple[Tensor, dict[str, float]]:
         rows = rng.integers(len(seen.captions), size=n_captions)
         captions = [_Caption(ask, seen.captions[i]) for i in rows]
-        caption = _loss(model, pieces, seen.features[rows], captions).mean()
+        early = stage == "bridge" and bool(rng.random() < EARLY_SHARE)
+        caption = _loss(model, pieces, seen.features[rows], captions, early).mean()
         rows, asked = drawer.draw(recipe.bridge_batch - n_captions)
-        each = _loss(model, pieces, seen.features[rows], asked)
+        each = _loss(model, pieces, seen.features[rows], asked, early)
         drawer.learn([q.type for q in asked], each.detach().tolist())
         question = each.mean()
         figures = {"caption": float(caption.detach()), "question": float(question.detach())}
         return caption + question, figures
 
     optimise(
-        model.parameters(), loss_of_step, steps=recipe.bridge_steps,
-        learning_rate=recipe.bridge_rate, log=log, stage="bridge",
+        model.parameters(), loss_of_step, steps=steps, learning_rate=rate, log=log, stage=stage,
         check=lambda: accuracy(model, pieces, held), check_every=500,
-        checkpoint=log.with_name("bridge.ckpt"), memory=drawer,
+        checkpoint=log.with_name(f"{stage}.ckpt"), memory=drawer,
     )  # fmt: skip
     return accuracy(model, pieces, held)
 
@@ -198,9 +206,11 @@ def accuracy(
     return scores
 
 
-def _loss(model: Any, pieces: Pieces, features: Tensor, questions: list[Any]) -> Tensor:
+def _loss(
+    model: Any, pieces: Pieces, features: Tensor, questions: list[Any], early: bool
+) -> Tensor:
     """Returns the mean loss of each answer, float[n]."""
-    logits, labels = _forward(model, pieces, features, questions)
+    logits, labels = _forward(model, pieces, features, questions, early)
     kept = labels != -100
     token = F.cross_entropy(
         logits.flatten(0, 1).float(), labels.flatten(), reduction="none", ignore_index=-100
@@ -209,20 +219,25 @@ def _loss(model: Any, pieces: Pieces, features: Tensor, questions: list[Any]) ->
 
 
 def _forward(
-    model: Any, pieces: Pieces, features: Tensor, questions: list[Any]
+    model: Any, pieces: Pieces, features: Tensor, questions: list[Any], early: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Returns next-token logits and labels over the answers' places, -100 elsewhere."""
+    """Returns next-token logits and labels over the answers' places, -100 elsewhere.
+
+    `early` reads the queries after half of the Q-Former's layers.
+    """
     texts = [pieces.qformer(q) for q in questions]
     ids = pieces.pad_rows(texts)
     mask = pieces.pad_rows([[1] * len(t) for t in texts], 0)
     batch, queries = len(questions), model.query_tokens.shape[1]
-    seen = model.qformer(
+    layers = model.qformer(
         input_ids=ids,
         attention_mask=torch.cat([torch.ones(batch, queries, dtype=mask.dtype), mask], 1),
         query_embeds=model.query_tokens.expand(batch, -1, -1),
         encoder_hidden_states=features.float(),
-    ).last_hidden_state[:, :queries]
-    visual = model.language_projection(seen)
+        output_hidden_states=True,
+    ).hidden_states
+    seen = layers[(len(layers) - 1) // 2 if early else -1]
+    visual = model.language_projection(seen[:, :queries])
     prompts = [pieces.prompt(q) for q in questions]
     answers = [pieces.answer(q.answer) for q in questions]
     rows = [p + a for p, a in zip(prompts, answers, strict=True)]

@@ -25,7 +25,7 @@ people.
 ## Anatomy
 
 ViT {vision} on 8 x 8 patches of 64 x 64 pixels; Q-Former {qformer} with {queries} queries and text,
-cross-attention in every second layer; Llama {llm}; byte-level BPE of {vocabulary} tokens.
+cross-attention in every layer; Llama {llm}; byte-level BPE of {vocabulary} tokens.
 
 ## Recipe
 
@@ -50,6 +50,7 @@ _WHAT = {
     "language": "the LLM on text alone",
     "vision": "the ViT on stills, attributes of every patch",
     "bridge": "Q-Former and projection on stills, captions and questions; ViT and LLM frozen",
+    "polish": "the same once more, on fresh stills",
 }
 
 
@@ -67,7 +68,7 @@ def write_card(record: dict[str, Any], model: Any) -> str:
         return f"{part.num_hidden_layers} x {part.hidden_size}"
 
     stages = "\n".join(
-        f"| {name} | {what} | {recipe[f'{name}_steps']:,} x {recipe[f'{name}_batch']}"
+        f"| {name} | {what} | {recipe[f'{name}_steps']:,} x {_batch(recipe, name)}"
         f" | {recipe[f'{name}_rate']:g} | {_cost(record['stages'].get(name))} |"
         for name, what in _WHAT.items()
     )
@@ -89,6 +90,10 @@ def write_card(record: dict[str, Any], model: Any) -> str:
         stills=f"{recipe['held_out']:,}",
         scores=scores,
     )
+
+
+def _batch(recipe: dict[str, Any], stage: str) -> int:
+    return int(recipe["bridge_batch" if stage == "polish" else f"{stage}_batch"])
 
 
 def _cost(stage: dict[str, Any] | None) -> str:

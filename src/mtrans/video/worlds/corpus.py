@@ -26,6 +26,7 @@ from mtrans.video.worlds.stills import (
     place_shapes,
     position_word,
     shape_questions,
+    sixth_word,
 )
 
 __all__ = [
@@ -86,9 +87,16 @@ def sentences() -> list[str]:
 def _picture(rng: np.random.Generator) -> tuple[str, list[Question]]:
     objects = place_shapes(rng, int(rng.integers(1, 6)))
     parts = [f"a {o.name} at the {position_word(o.x, o.y)}" for o in objects]
-    asked = [q for q in shape_questions(rng, objects) if q.type != "relation"]
+    untold = ("relation", "column", "row")
+    asked = [q for q in shape_questions(rng, objects) if q.type not in untold]
     asked.append(Question("describe", words.Q_DESCRIBE, ", ".join(parts) + "."))
     text = ", ".join(parts) + "."
+    if rng.random() < 0.5:
+        o = pick(rng, objects)
+        column, row = sixth_word(o.x), sixth_word(o.y)
+        text += f" the {o.name} is in column {column}, row {row}."
+        asked.append(Question("column", words.Q_COLUMN.format(object=o.name), column))
+        asked.append(Question("row", words.Q_ROW.format(object=o.name), row))
     if len(objects) > 1:
         a, b = (objects[i].name for i in rng.permutation(len(objects))[:2])
         relation = pick(rng, words.RELATIONS)

@@ -28,6 +28,10 @@ ATTRIBUTES: tuple[str, ...] = (
 
 KINDS = ("shapes", "face", "kitchen")
 
+APART = 0.2
+"""Relations are asked of things whose centres lie further apart than this fraction of the frame;
+nearer than that, things of these sizes overlap along the axis."""
+
 
 @dataclass(frozen=True)
 class Question:
@@ -109,6 +113,17 @@ def position_word(x: float, y: float) -> str:
     return f"{'top' if y < 0.5 else 'bottom'} {'left' if x < 0.5 else 'right'}"
 
 
+def sixth_word(x: float) -> str:
+    """Names the sixth of the frame at 0 <= x < 1, from the left or the top: ``"two"``."""
+    return words.NUMBERS[1 + int(6 * x)]
+
+
+def is_clear(x: float, parts: int, margin: float) -> bool:
+    """Says whether x is further than `margin` from every inner border of so many equal parts."""
+    nearest = min(max(1, round(x * parts)), parts - 1) / parts
+    return abs(x - nearest) > margin
+
+
 def place_shapes(rng: np.random.Generator, n: int, *, margin: float = 0.1) -> list[Placed]:
     """Places n shapes of different (colour, shape) that do not overlap, in reading order."""
     pairs = [(c, s) for c in COLOURS for s in SHAPES]
@@ -138,7 +153,7 @@ def _shapes(rng: np.random.Generator, canvas: Canvas):
 
 
 def shape_questions(rng: np.random.Generator, objects: list[Placed]) -> list[Question]:
-    """Asks one question of each of the six types that the picture allows.
+    """Asks one question of each type that the picture allows.
 
     Answers are balanced by construction: yes and no are drawn before the question is made.
     """
@@ -151,12 +166,25 @@ def shape_questions(rng: np.random.Generator, objects: list[Placed]) -> list[Que
     if lone := [o for o in objects if colours.count(o.colour) == 1]:
         o = pick(rng, lone)
         asked.append(Question("shape", words.Q_SHAPE.format(colour=o.colour), o.shape))
-    if clear := [o for o in objects if min(abs(o.x - 0.5), abs(o.y - 0.5)) > 0.05]:
+    if clear := [o for o in objects if is_clear(o.x, 2, 0.05) and is_clear(o.y, 2, 0.05)]:
         o = pick(rng, clear)
         text = words.Q_POSITION.format(object=o.name)
         asked.append(Question("position", text, position_word(o.x, o.y)))
     asked.extend(_relation(rng, objects))
+    asked.extend(_sixth(rng, objects))
     asked.append(_existence(rng, objects))
+    return asked
+
+
+def _sixth(rng: np.random.Generator, objects: list[Placed]) -> list[Question]:
+    """Asks for a column and a row: the fine sense of place that motion will be read from."""
+    asked = []
+    if clear := [o for o in objects if is_clear(o.x, 6, 0.02)]:
+        o = pick(rng, clear)
+        asked.append(Question("column", words.Q_COLUMN.format(object=o.name), sixth_word(o.x)))
+    if clear := [o for o in objects if is_clear(o.y, 6, 0.02)]:
+        o = pick(rng, clear)
+        asked.append(Question("row", words.Q_ROW.format(object=o.name), sixth_word(o.y)))
     return asked
 
 
@@ -164,8 +192,8 @@ def _relation(rng: np.random.Generator, objects: list[Placed]) -> list[Question]
     if len(objects) < 2:
         return []
     a, b = (objects[i] for i in rng.permutation(len(objects))[:2])
-    horizontal = abs(a.x - b.x) > 0.12
-    vertical = abs(a.y - b.y) > 0.12
+    horizontal = abs(a.x - b.x) > APART
+    vertical = abs(a.y - b.y) > APART
     if not (horizontal or vertical):
         return []
     if horizontal and (not vertical or rng.random() < 0.5):
