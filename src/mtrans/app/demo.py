@@ -277,13 +277,13 @@ def _cells(rows: Sequence[Row]) -> list[list[str]]:
 def _score(score: Score | None) -> str:
     if score is None:
         return output.DASH
-    return f"{output.percent(score.value)} ({output.interval(score.low, score.high)})"
+    return f"{output.percent(score.value)} ({output.numbers(score.metric, score.low, score.high)})"
 
 
 def _difference(found: Comparison | None) -> str:
     if found is None:
         return output.DASH
-    between = output.interval(found.low, found.high, signed=True)
+    between = output.numbers(found.metric, found.low, found.high, signed=True)
     return f"{output.percent(found.difference, signed=True)} ({between})"
 
 

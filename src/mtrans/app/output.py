@@ -58,11 +58,25 @@ def percent(value: float | None, signed: bool = False) -> str:
     return f"{100 * value:+.1f}" if signed else f"{100 * value:.1f}"
 
 
-def interval(low: float | None, high: float | None, signed: bool = False) -> str:
-    """Returns an interval of fractions in percent."""
+def number(metric: str, value: float | None, signed: bool = False) -> str:
+    """Returns a value of a metric: a share in percent, anything else in its own unit."""
+    from mtrans.measure.units import shown
+
+    return DASH if value is None else shown(metric, value, signed=signed)
+
+
+def numbers(metric: str, low: float | None, high: float | None, signed: bool = False) -> str:
+    """Returns an interval of a metric, as :func:`number`."""
     if low is None or high is None:
         return DASH
-    return f"{percent(low, signed)} to {percent(high, signed)}"
+    return f"{number(metric, low, signed)} to {number(metric, high, signed)}"
+
+
+def unit_of(rows: Sequence[Score] | Sequence[Comparison]) -> str:
+    """Returns what a column of such numbers is headed with, ``%`` for shares."""
+    from mtrans.measure.units import unit
+
+    return unit([row.metric for row in rows])
 
 
 def size(count: float) -> str:
@@ -76,17 +90,18 @@ def size(count: float) -> str:
 
 def scores_table(scores: Sequence[Score], title: str) -> Table:
     """Returns the scores over all predictions."""
-    made = table("metric", "%", "95 % interval", "chance %", "questions", "videos", title=title)
-    for s in scores:
-        if not s.slice:
-            made.add_row(
-                s.metric.replace("_", " "),
-                percent(s.value),
-                interval(s.low, s.high),
-                percent(s.chance),
-                str(s.n),
-                str(s.clusters),
-            )
+    whole = [s for s in scores if not s.slice]
+    heads = (unit_of(whole), "95 % interval", f"chance {unit_of(whole)}", "questions", "videos")
+    made = table("metric", *heads, title=title)
+    for s in whole:
+        made.add_row(
+            s.metric.replace("_", " "),
+            number(s.metric, s.value),
+            numbers(s.metric, s.low, s.high),
+            number(s.metric, s.chance),
+            str(s.n),
+            str(s.clusters),
+        )
     return made
 
 
@@ -95,14 +110,15 @@ def slices_table(scores: Sequence[Score], key: str, title: str) -> Table | None:
     rows = [s for s in scores if key in s.slice]
     if not rows:
         return None
-    made = table(key, "metric", "%", "95 % interval", "chance %", "questions", title=title, text=2)
+    heads = (unit_of(rows), "95 % interval", f"chance {unit_of(rows)}", "questions")
+    made = table(key, "metric", *heads, title=title, text=2)
     for s in rows:
         made.add_row(
             str(s.slice[key]),
             s.metric.replace("_", " "),
-            percent(s.value),
-            interval(s.low, s.high),
-            percent(s.chance),
+            number(s.metric, s.value),
+            numbers(s.metric, s.low, s.high),
+            number(s.metric, s.chance),
             str(s.n),
         )
     return made
@@ -112,8 +128,8 @@ def comparison_table(rows: Sequence[Comparison], reference: str, other: str) -> 
     """Returns how another run differs from a reference."""
     made = table(
         "metric",
-        f"{reference} %",
-        f"{other} %",
+        f"{reference} {unit_of(rows)}",
+        f"{other} {unit_of(rows)}",
         "difference",
         "95 % interval",
         "McNemar p",
@@ -123,10 +139,10 @@ def comparison_table(rows: Sequence[Comparison], reference: str, other: str) -> 
     for c in rows:
         made.add_row(
             c.metric.replace("_", " "),
-            percent(c.reference),
-            percent(c.other),
-            percent(c.difference, signed=True),
-            interval(c.low, c.high, signed=True),
+            number(c.metric, c.reference),
+            number(c.metric, c.other),
+            number(c.metric, c.difference, signed=True),
+            numbers(c.metric, c.low, c.high, signed=True),
             DASH if c.p is None else f"{c.p:.3g}",
             DASH if c.only_reference is None else f"{c.only_reference} / {c.only_other}",
         )

@@ -40,6 +40,7 @@ Gram = tuple[str, ...]
     task="open",
     about="CIDEr-D of Vedantam et al. 2015 (1 to 4 words, sigma 6), from 0 to 10, own code, words"
     " as runs of letters and digits; published numbers are usually this times 100",
+    share=False,
 )
 def cider_d(predictions: Sequence[Prediction]) -> Statistics:
     """CIDEr-D; a bootstrap replicate keeps the weights of the whole."""

@@ -72,7 +72,7 @@ def _middle_by_chance(predictions: Sequence[Prediction]) -> float:
     return float(_middle(weights.sum(axis=0), ranks))
 
 
-@metric("median_rank", task="choice", chance=_middle_by_chance, higher_is_better=False)
+@metric("median_rank", task="choice", chance=_middle_by_chance, higher_is_better=False, share=False)
 def median_rank(predictions: Sequence[Prediction]) -> Statistics:
     """Median over queries of the right candidate's rank, from 1: a number, not a share."""
     ranks, column = np.unique([rank_of(p) for p in predictions], return_inverse=True)

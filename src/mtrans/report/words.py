@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import math
 
+from mtrans.measure.units import is_share, shown
+
 NOTHING = "\N{EN DASH}"
 """Stands in a table where there is no number."""
 
 
-def percent(value: float | None, digits: int = 1) -> str:
-    """Returns 0.5432 as ``54.3 %``."""
-    return NOTHING if value is None else f"{value * 100:.{digits}f} %"
+SHARE = "accuracy"
+"""Numbers of no metric's own are written as this one's: in percent."""
 
 
-def points(value: float | None, digits: int = 1) -> str:
-    """Returns 0.5432 as ``54.3``."""
-    return NOTHING if value is None else f"{value * 100:.{digits}f}"
+def percent(value: float | None, digits: int = 1, metric: str = SHARE) -> str:
+    """Returns 0.5432 as ``54.3 %``; as ``0.54`` of a metric that is no share."""
+    sign = " %" if is_share(metric) else ""
+    return NOTHING if value is None else shown(metric, value, digits=digits) + sign
 
 
-def signed(value: float | None, digits: int = 1) -> str:
-    """Returns -0.0712 as ``−7.1``, with a true minus sign."""
+def points(value: float | None, digits: int = 1, metric: str = SHARE) -> str:
+    """Returns 0.5432 as ``54.3``; as ``0.54`` of a metric that is no share."""
+    return NOTHING if value is None else shown(metric, value, digits=digits)
+
+
+def signed(value: float | None, digits: int = 1, metric: str = SHARE) -> str:
+    """Returns -0.0712 as ``−7.1``, with a true minus sign; see :func:`points`."""
     if value is None:
         return NOTHING
-    text = f"{abs(value) * 100:.{digits}f}"
+    text = shown(metric, abs(value), digits=digits)
     if float(text) == 0:
         return text
     return ("+" if value > 0 else "\N{MINUS SIGN}") + text
@@ -103,6 +110,12 @@ def label(name: object) -> str:
         "meteor": "METEOR",
         "meteor_no_wordnet": "METEOR without WordNet",
         "macro_f1": "macro F1",
+        "ece": "calibration error (ECE)",
+        "nll": "negative log-likelihood",
+        "brier": "Brier score",
+        "confidence_auroc": "AUROC of confidence",
+        "aurc": "area under risk-coverage",
+        "cider_d": "CIDEr-D",
     }
     text = str(name)
     return known.get(text, text.removeprefix("facts.").replace("_", " "))
@@ -111,6 +124,7 @@ def label(name: object) -> str:
 FILTERS = {
     f.__name__: f
     for f in (
+        is_share,
         percent,
         points,
         signed,

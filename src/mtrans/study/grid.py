@@ -162,6 +162,7 @@ def run_job(job: Job, folder: Path, live: bool = False) -> Outcome:
     from mtrans.infer.evaluate import evaluate
     from mtrans.measure.apply import measure
     from mtrans.measure.predictions import read_predictions
+    from mtrans.measure.units import shown
     from mtrans.study.results import main_metric
     from mtrans.train.adapt import adapt
 
@@ -183,7 +184,8 @@ def run_job(job: Job, folder: Path, live: bool = False) -> Outcome:
     except Exception as error:  # a bug in one of many long runs: kept with its traceback
         words = " ".join(f"{type(error).__name__}: {error}".split())
         return Outcome(job, time.monotonic() - started, error=words, trace=traceback.format_exc())
-    result = f"{score.metric} {100 * score.value:.1f} ± {100 * (score.standard_error or 0):.1f}"
+    wide = shown(score.metric, score.standard_error or 0)
+    result = f"{score.metric} {shown(score.metric, score.value)} ± {wide}"
     return Outcome(job, time.monotonic() - started, result)
 
 

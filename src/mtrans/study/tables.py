@@ -9,6 +9,7 @@ from typing import Any
 
 from mtrans.core.records import Score
 from mtrans.measure.compare import Comparison
+from mtrans.measure.units import is_share, shown
 from mtrans.study.parts import Data
 from mtrans.study.plan import StudyPlan, text
 from mtrans.study.results import Results, Row
@@ -21,6 +22,8 @@ def markdown(results: Results) -> str:
     for data in plan.data:
         rows = results.of(data.name)
         lines += [f"### {data.name}", "", *_table(plan, rows), ""]
+        own = sorted({r.overall.metric for r in rows if not is_share(r.overall.metric)})
+        lines += [f"{', '.join(own)}: in its own unit, not in %.", ""] if own else []
     if results.missing:
         lines += [f"{len(results.missing)} runs are not done and not in these tables.", ""]
     return "\n".join(lines)
@@ -149,23 +152,26 @@ def _budget(plan: StudyPlan) -> str:
 
 
 def _chance(rows: Sequence[Row], part: str) -> str:
-    found = [s.chance for row in rows if (s := part_of(row, part)) and s.chance is not None]
-    return f"{100 * found[0]:.1f}" if found else ""
+    scores = [s for row in rows if (s := part_of(row, part))]
+    return next((shown(s.metric, s.chance) for s in scores if s.chance is not None), "")
 
 
 def _cell(score: Score | None, spread: float | None) -> str:
     if score is None:
         return ""
-    shown = f"{100 * score.value:.1f}"
+    name = score.metric
+    cell = shown(name, score.value)
     if score.low is not None and score.high is not None:
-        shown += f" [{100 * score.low:.1f}, {100 * score.high:.1f}]"
-    return shown + (f" ±{100 * spread:.1f}" if spread is not None else "")
+        cell += f" [{shown(name, score.low)}, {shown(name, score.high)}]"
+    return cell + (f" ±{shown(name, spread)}" if spread is not None else "")
 
 
 def _gap(gap: Comparison | None) -> str:
     if gap is None:
         return ""
-    shown = f"{100 * gap.difference:+.1f}"
+    name = gap.metric
+    cell = shown(name, gap.difference, signed=True)
     if gap.low is not None and gap.high is not None:
-        shown += f" [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]"
-    return shown
+        low, high = (shown(name, end, signed=True) for end in (gap.low, gap.high))
+        cell += f" [{low}, {high}]"
+    return cell
