@@ -159,7 +159,7 @@ def nll(predictions: Sequence[Prediction]) -> Statistics:
     return _mean_of_known(-np.log(np.maximum(confidence_of(predictions).truth, FLOOR)))
 
 
-@metric("confidence_auroc", task="choice")
+@metric("confidence_auroc", task="choice", share=False)
 def confidence_auroc(predictions: Sequence[Prediction]) -> Statistics:
     """Chance that a right answer has more confidence than a wrong one (ties half); 0.5 is none."""
     rows = _by_confidence(confidence_of(predictions))
@@ -174,7 +174,7 @@ def confidence_auroc(predictions: Sequence[Prediction]) -> Statistics:
     return Statistics(rows, finish, fraction=False)
 
 
-@metric("aurc", task="choice", higher_is_better=False)
+@metric("aurc", task="choice", higher_is_better=False, share=False)
 def aurc(predictions: Sequence[Prediction]) -> Statistics:
     """Area under the risk-coverage curve: mean share of errors over all coverages."""
     rows = _by_confidence(confidence_of(predictions))

@@ -1,0 +1,239 @@
+"""What an analysis says, in plain sentences: numbers -> words, the most telling first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Found = Mapping[str, Any]
+
+P_LEVEL = 0.05
+"""A p value below this is called a difference."""
+
+CONSTRUCT = 20
+"""Questions of a construct below which nothing is said of it."""
+
+
+def pc(value: float) -> str:
+    """Returns 0.5432 as ``54.3 %``."""
+    return f"{100 * value:.1f} %"
+
+
+def points(value: float) -> str:
+    """Returns 0.0712 as ``7.1 points``, without its sign."""
+    return f"{100 * abs(value):.1f} points"
+
+
+def ends(low: float | None, high: float | None) -> str:
+    """Returns an interval as `` (1.2 to 3.4)``; nothing where there is none."""
+    return "" if low is None or high is None else f" ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def thing(name: object) -> str:
+    """Returns the name of a key or type as people write it."""
+    return str(name).removeprefix("facts.").replace("_", " ")
+
+
+def value_of(value: object) -> str:
+    """Returns a fact's value as people write it."""
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
+def part_name(facts: Mapping[str, object]) -> str:
+    """Returns ``type moving count, seconds 2 to 3``."""
+    return ", ".join(f"{thing(k)} {thing(value_of(v))}" for k, v in facts.items())
+
+
+def of_mistakes(found: Found) -> list[str]:
+    """Says what kinds of mistakes there are, and which answer is given too often."""
+    n, wrong, kinds = found["n"], found["wrong"], found["kinds"]
+    if not wrong:
+        return [f"All {n} answers are right."]
+    most = max(kinds, key=lambda kind: kinds[kind])
+    also = "" if most == "sure" else f", and {kinds['sure']} times it was sure of a wrong answer"
+    meaning = {
+        "unread": "the clip could not be read",
+        "no candidate": "the answer matches no candidate",
+        "nearly right": "the right candidate came second, with at least half the probability",
+        "sure": "the model was sure (80 % or more) of a wrong answer",
+        "unsure": "the model was not sure, and the right candidate was not near",
+    }
+    says = [
+        f"{wrong} of {n} answers are wrong; most often ({kinds[most]} times) {meaning[most]}{also}."
+    ]
+    for row in found["answers"]:
+        if row["low"] is not None and row["low"] > 0:
+            says.append(
+                f"It says '{row['text']}' too often: {pc(row['said'])} of the answers on"
+                f" {thing(row['type'])}, right in {pc(row['right'])}."
+            )
+            break
+    return says
+
+
+def of_worst(found: Found) -> list[str]:
+    """Says on which part of the questions the model is worst."""
+    if not found["found"]:
+        return [
+            f"No part of the questions is worse than the rest: {found['tested']} parts were looked"
+            " at, and what differs could be chance."
+        ]
+    worst = found["parts"][0]
+    chance = worst["chance"]
+    near = chance is not None and worst["low"] is not None and worst["low"] <= chance
+    guess = f"; guessing gives {pc(chance)}, so nothing shows that it can do this" if near else ""
+    return [
+        f"Worst where {part_name(worst['facts'])}: {pc(worst['accuracy'])}"
+        f"{ends(worst['low'], worst['high'])} right, elsewhere {pc(worst['elsewhere'])}{guess}.",
+        f"{found['found']} of {found['tested']} parts are worse than what they lie in; about"
+        f" {100 * found['rate']:.0f} % of such finds are expected to be false.",
+    ]
+
+
+def of_constructs(found: Found) -> list[str]:
+    """Says which construct is hardest, on the question type where constructs differ most."""
+    types: dict[str | None, list[Found]] = {}
+    for row in found["rows"]:
+        if row["n"] >= CONSTRUCT:
+            types.setdefault(row["type"], []).append(row)
+    compared = [rows for rows in types.values() if len(rows) > 1]
+    if not compared:
+        return [f"Too few questions to compare constructs ({CONSTRUCT} of two are wanted)."]
+    both = [sorted(rows, key=lambda row: float(row["accuracy"])) for rows in compared]
+    low, high = max(
+        ((r[0], r[-1]) for r in both), key=lambda p: p[1]["accuracy"] - p[0]["accuracy"]
+    )
+    apart = low["high"] is not None and high["low"] is not None and low["high"] < high["low"]
+    tail = "" if apart else "; their intervals overlap, so this may be chance"
+    return [
+        f"Lowest with {_construct(low)}, {pc(low['accuracy'])}{ends(low['low'], low['high'])};"
+        f" highest with {_construct(high)}, {pc(high['accuracy'])}"
+        f"{ends(high['low'], high['high'])}{tail}."
+    ]
+
+
+def _construct(row: Found) -> str:
+    name = "no construct" if row["construct"] == "none" else row["construct"]
+    return f"{name} ({thing(row['type'])})" if row["type"] else str(name)
+
+
+def of_modality(found: Found) -> list[str]:
+    """Says how the model does where words and pictures disagree."""
+    rows = {row["part"]: row for row in found["parts"]}
+    says = []
+    if (row := rows.get("text alone wrong")) is not None:
+        says.append(
+            f"Where text alone is wrong ({row['n']} questions), {pc(row['accuracy'])}"
+            f"{ends(row['low'], row['high'])} are right: that is what the pictures add."
+        )
+    if (row := rows.get("in conflict")) is not None:
+        follows, n = found["follows"], row["n"]
+        says.append(
+            f"Words and pictures disagree on {n} questions; there it sides with the words in"
+            f" {pc(follows['text'] / n)}, with the pictures in {pc(follows['vision'] / n)}, and is"
+            f" right in {pc(row['accuracy'])}{ends(row['low'], row['high'])}."
+        )
+    return says or ["The text-only model is right on all questions."]
+
+
+def of_perception(found: Found) -> list[str]:
+    """Says whether mistakes come from not seeing."""
+    errors = found["errors"]
+    wrong = errors["reasoning"] + errors["perception"]
+    if not wrong:
+        return ["There are no mistakes to explain."]
+    says = [
+        f"{errors['reasoning']} of {wrong} mistakes are about clips whose still-image questions are"
+        f" all answered right (reasoning), {errors['perception']} about others (perception)."
+    ]
+    difference, low = found["difference"], found["low"]
+    if difference is None:
+        return says
+    control = (
+        f"{pc(found['seen_when_right'])} of the right answers are about such clips, and"
+        f" {pc(found['seen_when_wrong'])} of the mistakes"
+    )
+    if low is not None and low > 0:
+        says.append(f"Seeing matters: {control}.")
+    else:
+        says.append(f"Not seeing does not explain the mistakes: {control}.")
+    return says
+
+
+def of_calibration(found: Found) -> list[str]:
+    """Says how far confidence can be trusted and what abstaining would gain."""
+    says = []
+    for variant in found["variants"]:
+        scores = {s["metric"]: s for s in variant["scores"]}
+        gap, right, error = (scores[m] for m in ("overconfidence", "accuracy", "ece"))
+        sure = right["value"] + gap["value"]
+        if gap["low"] is not None and gap["low"] <= 0 <= gap["high"]:
+            verdict = "neither clearly over- nor underconfident"
+        else:
+            word = "overconfident" if gap["value"] > 0 else "underconfident"
+            verdict = f"{word} by {points(gap['value'])}"
+        says.append(
+            f"Confidence {variant['name']}: {pc(sure)} on average, right in {pc(right['value'])}:"
+            f" {verdict}; calibration error {points(error['value'])}"
+            f"{ends(error['low'], error['high'])}."
+        )
+    last = found["variants"][-1]
+    half = min(last["selective"], key=lambda row: abs(row["coverage"] - 0.5))
+    whole = last["selective"][-1]
+    says.append(
+        f"Answering only the {pc(half['coverage'])} it is surest of (--abstain-below"
+        f" {threshold(half['threshold'])}) gives {pc(half['accuracy'])}"
+        f"{ends(half['low'], half['high'])} right instead of {pc(whole['accuracy'])}."
+    )
+    return says
+
+
+def threshold(value: float) -> str:
+    """Returns a confidence with as many digits as it takes to lie below it."""
+    for digits in range(2, 8):
+        text = f"{int(value * 10**digits) / 10**digits:.{digits}f}"
+        if value - float(text) < (1 - value) / 4 or digits == 7:
+            return text
+    return f"{value}"
+
+
+def of_bias(found: Found) -> list[str]:
+    """Says which columns give answers away, what the model reads, and for whom it errs."""
+    data, model, gaps = [], [], []
+    for column in found["columns"]:
+        name = thing(column["name"])
+        for row in column["shortcuts"]:
+            on = f" on {thing(row['type'])}" if row["type"] else ""
+            told, answers = row["truth"], row["answers"]
+            if _above(told):
+                whole = " (it is the answer, or gives it away)" if told["with"] > 0.999 else ""
+                data.append(
+                    f"{name} alone predicts the right answer{on} in {pc(told['with'])}, without it"
+                    f" {pc(told['without'])}{whole}"
+                )
+            elif _above(answers):
+                model.append(
+                    f"{name} alone predicts the model's answer{on} in {pc(answers['with'])}"
+                    f" (without it {pc(answers['without'])}), though not the right one"
+                )
+        for key, what in (("gap", "accuracy differs"), ("odds", "the odds of an answer differ")):
+            gap = column[key]
+            if gap is not None and gap["p"] < P_LEVEL:
+                gaps.append(f"{what} by {points(gap['value'])} between groups of {name}")
+    says = [
+        f"Shortcut in the data: {'; '.join(data)}."
+        if data
+        else "No shortcut in the data: no column predicts the right answers by itself."
+    ]
+    if model:
+        says.append(f"Read by the model: {'; '.join(model)}.")
+    says.append(
+        f"{'; '.join(gaps)[:1].upper()}{'; '.join(gaps)[1:]}."
+        if gaps
+        else "No column's groups differ in accuracy or odds by more than chance."
+    )
+    return says
+
+
+def _above(guess: Found) -> bool:
+    return guess["low"] is not None and guess["low"] > 0
