@@ -8,17 +8,18 @@ import pytest
 
 from mtrans.core.errors import SettingsError
 from mtrans.core.settings import BASELINES, PRESETS
-from mtrans.study.contenders import main, parse
+from mtrans.study.contenders import MAIN, main, parse
 
 
-def test_defaults_are_all_contenders_on_two_worlds():
+def test_defaults_are_the_main_contenders_on_two_worlds():
     plan, out, workers = parse([])
     assert (out, workers) == (Path("runs/contenders"), 1)
     assert [(d.name, d.train, d.val, d.test, d.seed) for d in plan.data] == [
         ("physics", 600, 100, 400, 0),
         ("talk", 600, 100, 400, 0),
     ]
-    assert list(plan.contenders) == [*PRESETS, *BASELINES]
+    assert list(plan.contenders) == list(MAIN)
+    assert set(MAIN) <= {*PRESETS, *BASELINES}
     assert (plan.frames, plan.steps, plan.batch, plan.seeds) == (4, 800, 32, (0, 1, 2))
     job = plan.job(plan.variants()[0], plan.variants()[0].candidates[0], 2, out)
     assert job.name == "physics/mtrans/rate-0.004-seed-2"

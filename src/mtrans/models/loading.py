@@ -119,7 +119,7 @@ def load_backbone(
     if model is None:
         model = record.model if record else ModelSettings()
     source = _source(name)
-    config = _config(name, source)
+    config = read_config(name)
     family = FAMILIES[config.model_type]
     assembled: Any = family.from_pretrained(source, settings=model, dtype=dtype, **from_pretrained)
     if "device_map" not in from_pretrained and "quantization_config" not in from_pretrained:
@@ -178,7 +178,19 @@ def _source(name: str) -> str:
     return str(TINY_FOLDER)
 
 
-def _config(name: str, source: str) -> Any:
+def read_config(name: str) -> Any:
+    """Reads a backbone's config, without its weights.
+
+    Args:
+        name: As :func:`load_backbone` takes it.
+
+    Returns:
+        The InstructBLIP or BLIP-2 config.
+
+    Raises:
+        CheckpointError: Nothing there, or not what it should be.
+    """
+    source = _source(name)
     try:
         config = AutoConfig.from_pretrained(source)
     except (OSError, ValueError) as error:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.utils.constants import DUMMY_TARGET_MODULES
 from torch import nn
 
 from mtrans.core.errors import CheckpointError
@@ -56,17 +57,18 @@ def attach_adapter(model: Any, lora: LoraSettings) -> PeftModel:
 
     Args:
         model: The assembled model; changed in place.
-        lora: Rank, scale, dropout, targets.
+        lora: Rank, scale, dropout, targets; without effect where the connector has no pairs.
 
     Returns:
         The PEFT model. Its trained parameters are fp32 whatever the frozen dtype is.
     """
     model.requires_grad_(False)
+    has_lora = model.connecting.has_lora
     config = LoraConfig(
         r=lora.rank,
         lora_alpha=cast(int, lora.alpha),
         lora_dropout=lora.dropout,
-        target_modules=target_pattern(lora),
+        target_modules=target_pattern(lora) if has_lora else DUMMY_TARGET_MODULES,
         modules_to_save=new_module_names(model) or None,
     )
     return _in_fp32(cast(PeftModel, get_peft_model(model, config)))
@@ -194,10 +196,12 @@ def trainable_parameters(model: nn.Module) -> dict[str, int]:
         model: The PEFT model.
 
     Returns:
-        Counts under lora_spatial, lora_temporal, lora_cross, routers, positions, gates, pool, other
-        (kinds that occur), and `total`.
+        Counts under connector (what one other than `mqt` trains whole), lora_spatial,
+        lora_temporal, lora_cross, routers, positions, gates, pool, other (kinds that occur), and
+        `total`.
     """
     kinds = {
+        ".connector.": "connector",
         ".temporal.": "lora_temporal",
         ".crossattention.": "lora_cross",
         ".attention.": "lora_spatial",
@@ -215,7 +219,7 @@ def trainable_parameters(model: nn.Module) -> dict[str, int]:
 
 
 def trained_formula(config: Any, model: ModelSettings, lora: LoraSettings) -> int:
-    """The closed form of the number of trained parameters (docs/method.md).
+    """The closed form of what connector `mqt` trains (docs/method.md).
 
     With n layers, n_x of them with cross-attention, rank r, s of the targets in all, s_x of them
     query or output, s_kv key or value::

@@ -14,13 +14,14 @@ owns only what is new: routers, gates, positions, the pool, and adapters around 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, cast
 
 import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from mtrans.core.settings import ModelSettings
+from mtrans.models.absorbed import absorbed_attention, effective_weight, is_cheaper
 from mtrans.models.connectors.base import ClipBatch, Connector, Visual
 from mtrans.models.pooling import AttentionPool, masked_mean, pool_frames
 from mtrans.models.routing import (
@@ -201,11 +202,28 @@ class SpatialTemporalLayer(nn.Module):
         inner, frames = attention.attention, queries.shape[1]
         heads = inner.num_attention_heads
         query = rearrange(inner.query(queries), "b t q (h d) -> (b t) h q d", h=heads)
-        key = rearrange(inner.key(clip.patches), "f p (h d) -> f h p d", h=heads)
-        value = rearrange(inner.value(clip.patches), "f p (h d) -> f h p d", h=heads)
-        mixed = routed_attention(query, key, value, bias=clip.patch_bias, dropout=self._drop())
+        mixed = self._absorbed(inner, query, clip.patches)
+        if mixed is None:
+            key = rearrange(inner.key(clip.patches), "f p (h d) -> f h p d", h=heads)
+            value = rearrange(inner.value(clip.patches), "f p (h d) -> f h p d", h=heads)
+            mixed = routed_attention(query, key, value, dropout=self._drop())
         mixed = rearrange(mixed, "(b t) h q d -> b t q (h d)", t=frames)
         return cast(Tensor, attention.output(mixed, queries))
+
+    def _absorbed(self, inner: Any, query: Tensor, patches: Tensor) -> Tensor | None:
+        """Cross-attention by the cheaper way, or None where that is not open."""
+        _, heads, queries, width = query.shape
+        cheaper = is_cheaper(
+            queries=queries, patches=patches.shape[1], width=heads * width,
+            image_width=patches.shape[2], heads=heads,
+        )  # fmt: skip
+        key = effective_weight(inner.key) if cheaper else None
+        value = effective_weight(inner.value) if cheaper else None
+        if key is None or value is None:
+            return None
+        return absorbed_attention(
+            query, patches.to(query.dtype), key, value, inner.value.bias, dropout=self._drop()
+        )
 
     def _drop(self) -> float:
         return self.dropout if self.training else 0.0
@@ -225,7 +243,7 @@ class SpatialTemporalQFormer(Connector):
     about = "the Q-Former's own attention reused over time (MQT), routed (DAR), text inside"
     source = "MTransLLAMA, IEEE TMM 27, 2025; gate, positions and log-mixture are this project's"
     has_lora = True
-    dial: ClassVar[Literal["lora.rank", "model.width"]] = "lora.rank"
+    dial = "lora.rank"
 
     def __init__(self, config: Any, qformer: nn.Module, settings: ModelSettings):
         super().__init__(config, qformer, settings)

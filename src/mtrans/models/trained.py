@@ -15,8 +15,9 @@ class TrainedWhole(nn.Module):
     def reset_parameters(self) -> None:
         """Sets all parameters to their start: those of the parts, then what is :meth:`special`."""
         for module in self.modules():
-            if module is not self and hasattr(module, "reset_parameters"):
-                module.reset_parameters()
+            reset = getattr(module, "reset_parameters", None)
+            if module is not self and callable(reset):
+                reset()
         self.special()
 
     def special(self) -> None:

@@ -23,6 +23,9 @@ from mtrans.study.tables import markdown
 
 RATE = "train.learning_rate"
 
+MAIN = ("mtrans", "paper", "text", "single", "mean", "concat")
+"""Contenders of the main comparison; `mtrans study contenders` lists all there are."""
+
 
 def parse(arguments: list[str] | None = None) -> tuple[StudyPlan, Path, int]:
     """Reads the command's options.
@@ -43,7 +46,7 @@ def parse(arguments: list[str] | None = None) -> tuple[StudyPlan, Path, int]:
     add("--workers", type=int, default=1, help="runs side by side")
     add("--set", action="append", default=[], help="key=value for every contender")
     add("--worlds", nargs="+", default=["physics", "talk"])
-    add("--contenders", nargs="+", default=list(CONTENDERS), help="differences are to the first")
+    add("--contenders", nargs="+", default=list(MAIN), help="differences are to the first")
     add("--seeds", nargs="+", type=int, default=[0, 1, 2])
     add("--rates", nargs="+", type=float, default=[4e-3], help="searched with the first seed")
     add(

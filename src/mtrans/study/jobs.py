@@ -58,7 +58,8 @@ class Job:
     def settings(self, folder: Path) -> RunSettings:
         """Returns the run's settings in a study's folder.
 
-        Precision `auto` is bf16 here wherever the processor is fast at it, CPUs included.
+        Precision `auto` is bf16 here wherever the processor is fast at it, CPUs included. With
+        `model.budget` the sizes are those that were chosen for it.
 
         Raises:
             SettingsError: An unknown or contradictory one.
@@ -73,6 +74,10 @@ class Job:
             },
             overrides=self.overrides,
         )
+        if made.model.budget is not None:
+            from mtrans.models.budget import fit_budget
+
+            made = fit_budget(made)
         if made.train.precision != "auto":
             return made
         return replace(made, train=replace(made.train, precision=_precision(made.device)))

@@ -107,7 +107,7 @@ class Contender:
 
 CONTENDERS: dict[str, Contender] = {
     **{name: Contender(preset=name) for name in PRESETS},
-    **{name: Contender(baseline=name) for name in BASELINES},
+    **{name: Contender(baseline=name) for name in BASELINES},  # every connector is one
 }
 """Contenders that a plan takes by name."""
 

@@ -27,6 +27,7 @@ from mtrans.core.records import Sample
 from mtrans.core.settings import RunSettings
 from mtrans.data.clips import BadClip
 from mtrans.data.dataset import ClipDataset
+from mtrans.models.budget import fit_budget
 from mtrans.models.loading import Backbone
 from mtrans.train.adapter import fresh_backbone, read_weights, write_adapter
 from mtrans.train.arguments import training_arguments
@@ -70,7 +71,8 @@ def adapt(
     """Adapts a backbone to labelled clips.
 
     Args:
-        settings: Everything that determines the run.
+        settings: Everything that determines the run; with `model.budget` the sizes are chosen for
+            it first (:func:`mtrans.models.budget.fit_budget`).
         train: Training samples, each with its answer.
         val: Validation samples for early stopping and the choice of the best adapter.
         out: The run folder. An unfinished run with the same settings and data is resumed, a
@@ -92,6 +94,7 @@ def adapt(
         TrainingDiverged: The loss is not a number.
     """
     check_inputs(settings, train, val)
+    settings = fit_budget(settings)
     where = find_where(settings)
     run, state = _open_together(where, Path(out), settings, train, val, resume)
     if state == "finished":
@@ -101,6 +104,9 @@ def adapt(
         )
         return run
     backbone = fresh_backbone(settings, backbone, where.device)
+    if backbone.base.needs_pixels and settings.train.use_cache:
+        words = f"model.connector={settings.model.connector} works inside the ViT"
+        say(f"{words}: the ViT runs in every step, the feature cache is not used", where.main)
     started = time.monotonic()
     samples = [*train, *(val or ())]
     source, bad = open_source(

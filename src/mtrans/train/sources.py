@@ -102,7 +102,7 @@ def open_source(
         VideoError: A clip can't be read, and `train.skip_bad` is off.
     """
     seen = list(samples) if settings.model.vision else []  # the text-only control reads no video
-    if settings.train.use_cache:
+    if settings.train.use_cache and not backbone.base.needs_pixels:
         cache = feature_cache(backbone, settings)
         with bar("reading clips", progress) as step:
             report = cache.fill(

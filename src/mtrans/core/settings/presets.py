@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
+
+from mtrans.core.settings.fields import ConnectorName
 
 # What each preset changes against the defaults above. `mtrans` is the defaults: the best we know.
 PRESETS: dict[str, dict[str, Any]] = {
@@ -24,6 +26,9 @@ PRESETS: dict[str, dict[str, Any]] = {
 BASELINES: dict[str, dict[str, Any]] = {
     "text": {"model.vision": False},
     "single": {"frames.count": 1},
-    "mean": {"model.mqt": False, "model.routing": "off", "model.pool": "mean"},
-    "concat": {"model.mqt": False, "model.routing": "off", "model.pool": "concat"},
+    **{
+        pool: {"model.mqt": False, "model.routing": "off", "model.pool": pool}
+        for pool in ("mean", "last", "concat")
+    },
+    **{name: {"model.connector": name} for name in get_args(ConnectorName)},
 }

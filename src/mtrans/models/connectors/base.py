@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 from torch import Tensor, nn
 
@@ -23,6 +23,9 @@ from mtrans.models.routing import LayerRouting
 
 HEAD_WIDTH = 8
 """Widths of new attention are multiples of it, so that a budget can be met with whole heads."""
+
+
+Dial: TypeAlias = Literal["lora.rank", "model.width"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +99,11 @@ class Connector(nn.Module):
     has_lora: ClassVar[bool] = False
     """Whether the Q-Former's attention gets LoRA pairs (`lora.*`)."""
 
-    dial: ClassVar[Literal["lora.rank", "model.width"]] = "model.width"
+    dial: ClassVar[Dial] = "model.width"
     """Setting that `model.budget` turns to reach its number of trained parameters."""
+
+    width_step: ClassVar[int] = 1
+    """What `model.width` must be a multiple of."""
 
     def __init__(self, config: Any, qformer: nn.Module, settings: ModelSettings):
         super().__init__()

@@ -1,0 +1,175 @@
+"""Parts that several connectors are made of; plain numbers in, tensors out."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, cast
+
+import torch
+from einops import rearrange, repeat
+from torch import Tensor, nn
+
+from mtrans.core.errors import SettingsError
+from mtrans.models.routing import attend, masked_bias
+from mtrans.models.trained import TrainedWhole
+
+
+class FramePosition(TrainedWhole):
+    """A learned embedding per frame index, added to all tokens of the frame.
+
+    Args:
+        max_frames: Rows.
+        width: Width of the tokens.
+        scale: Standard deviation at the start.
+    """
+
+    def __init__(self, *, max_frames: int, width: int, scale: float = 0.02):
+        super().__init__()
+        self.scale = scale
+        self.frame = nn.Parameter(torch.empty(max_frames, width))
+        self.reset_parameters()
+
+    def special(self) -> None:
+        """Draws the rows."""
+        nn.init.normal_(self.frame, std=self.scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Adds the embeddings.
+
+        Args:
+            x: float[B, T, N, C].
+
+        Returns:
+            float[B, T, N, C].
+
+        Raises:
+            SettingsError: More frames than rows.
+        """
+        frames, rows = x.shape[1], self.frame.shape[0]
+        if frames > rows:
+            raise SettingsError(
+                f"{frames} frames, but the connector's positions have {rows} rows; set"
+                " model.max_frames higher"
+            )
+        return x + rearrange(self.frame[:frames], "t c -> t 1 c").to(x.dtype)
+
+
+class Attention(nn.Module):
+    """New multi-head attention.
+
+    Args:
+        width: Of what asks, and inside.
+        heads: Attention heads.
+    """
+
+    def __init__(self, width: int, *, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.query, self.key, self.value, self.output = (nn.Linear(width, width) for _ in range(4))
+
+    def forward(self, x: Tensor, context: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Attends.
+
+        Args:
+            x: float[B, N, C].
+            context: float[B, M, C].
+            bias: Additive float, broadcastable to [B, h, N, M], or None.
+
+        Returns:
+            float[B, N, C].
+        """
+        split = "b n (h d) -> b h n d"
+        query = rearrange(self.query(x), split, h=self.heads)
+        key = rearrange(self.key(context), split, h=self.heads)
+        value = rearrange(self.value(context), split, h=self.heads)
+        bias = None if bias is None else bias.to(query.dtype)
+        mixed = attend(query, key, value, bias, 0.0)
+        return cast(Tensor, self.output(rearrange(mixed, "b h n d -> b n (h d)")))
+
+
+class Bottleneck(TrainedWhole):
+    """Down, GELU, up; the way up starts at zero, so that an added one changes nothing at first.
+
+    Args:
+        width: Of the tokens.
+        inner: Of the bottleneck.
+    """
+
+    def __init__(self, width: int, inner: int):
+        super().__init__()
+        self.down, self.up = nn.Linear(width, inner), nn.Linear(inner, width)
+        self.reset_parameters()
+
+    def special(self) -> None:
+        """Zeroes the way up."""
+        zero(self.up)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns float[..., C] of float[..., C]."""
+        hidden = nn.functional.gelu(self.down(x.to(self.down.weight.dtype)))
+        return cast(Tensor, self.up(hidden).to(x.dtype))
+
+
+def mlp(into: int, inner: int, out: int) -> nn.Sequential:
+    """Two linear layers with a GELU between them."""
+    return nn.Sequential(nn.Linear(into, inner), nn.GELU(), nn.Linear(inner, out))
+
+
+def zero(layer: nn.Linear) -> None:
+    """Makes a layer start at zero."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+
+
+def as_grid(patches: Tensor, multiple: int = 1) -> Tensor:
+    """Lays a frame's patches out as they stand in the picture, without CLS.
+
+    Args:
+        patches: float[B, T, P, Cv].
+        multiple: Both sides are padded with zeros to a multiple of it.
+
+    Returns:
+        float[B, T, Cv, g, g].
+    """
+    side = math.isqrt(patches.shape[2] - 1)
+    grid = rearrange(patches[:, :, 1:], "b t (y x) c -> b t c y x", y=side)
+    more = -side % multiple
+    return nn.functional.pad(grid, (0, more, 0, more)) if more else grid
+
+
+def only_there(x: Tensor, frame_mask: Tensor) -> Tensor:
+    """Zeroes padded frames: float[B, T, ...] and bool[B, T] give float[B, T, ...]."""
+    shape = (*frame_mask.shape, *(1 for _ in x.shape[2:]))
+    return x * frame_mask.view(shape).to(x.dtype)
+
+
+def each(frame_mask: Tensor, tokens: int) -> Tensor:
+    """Repeats a mask over frames for each token of a frame: bool[B, T] gives bool[B, T * n]."""
+    return repeat(frame_mask, "b t -> b (t n)", n=tokens)
+
+
+def hide(mask: Tensor, dtype: torch.dtype) -> Tensor | None:
+    """Returns the additive float[B, 1, 1, M] that hides keys where bool[B, M] is false, or None."""
+    return None if bool(mask.all()) else rearrange(masked_bias(mask, dtype), "b m -> b 1 1 m")
+
+
+def run_attention(block: Any, asking: Tensor, seen: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Runs one of the pretrained Q-Former's attention blocks on keys of our choice.
+
+    Args:
+        block: transformers' Q-Former attention (self or cross), LoRA pairs included.
+        asking: float[B, N, C].
+        seen: float[B, M, C or Cv].
+        bias: Additive float, broadcastable to [B, h, N, M], or None.
+
+    Returns:
+        float[B, N, C].
+    """
+    inner, split = block.attention, "b n (h d) -> b h n d"
+    query = rearrange(inner.query(asking), split, h=inner.num_attention_heads)
+    key = rearrange(inner.key(seen), split, h=inner.num_attention_heads)
+    value = rearrange(inner.value(seen), split, h=inner.num_attention_heads)
+    bias = None if bias is None else bias.to(query.dtype)
+    drop = float(inner.attention_dropout) if block.training else 0.0
+    mixed = attend(query, key, value, bias, drop)
+    return cast(Tensor, block.output(rearrange(mixed, "b h n d -> b n (h d)"), asking))
