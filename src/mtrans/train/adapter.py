@@ -38,6 +38,9 @@ def fresh_backbone(
         raise CheckpointError("the backbone given carries an adapter already; load it afresh")
     elif backbone.base.settings != settings.model:
         raise CheckpointError("the backbone given has other switches than settings.model")
+    if device.type == "cpu":
+        # the fused kernel's backward pass was measured slower than plain products (docs/LOG.md)
+        backbone.base.language_model.set_attn_implementation("eager")
     seed_everything(settings.train.seed)
     for module in backbone.base.modules():
         if isinstance(module, NEW_MODULES):

@@ -12,6 +12,9 @@ from transformers import TrainingArguments
 
 from mtrans.core.settings import TrainSettings
 
+TRAPEZOID_FALL = 0.25
+"""Share of the steps in which schedule `trapezoid` falls."""
+
 
 def parameter_groups(
     model: torch.nn.Module, settings: TrainSettings, is_position: Callable[[str], bool]
@@ -62,7 +65,8 @@ def training_arguments(
     recompute = next(
         n for n in ("activation_checkpointing", "gradient_checkpointing") if n in names
     )
-    schedules = {"constant": "constant_with_warmup"}
+    schedules = {"constant": "constant_with_warmup", "trapezoid": "warmup_stable_decay"}
+    falling = {"num_decay_steps": round(TRAPEZOID_FALL * steps)}
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=steps,
@@ -74,6 +78,7 @@ def training_arguments(
         adam_beta1=settings.betas[0],
         adam_beta2=settings.betas[1],
         lr_scheduler_type=schedules.get(settings.schedule, settings.schedule),
+        lr_scheduler_kwargs=falling if settings.schedule == "trapezoid" else None,
         warmup_steps=round(settings.warmup * steps),
         max_grad_norm=settings.clip_norm,
         seed=settings.seed,

@@ -201,8 +201,9 @@ class TrainSettings:
     betas: tuple[float, float] = (0.9, 0.95)
     """AdamW's moment decay."""
 
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    """Shape of the learning rate after warm-up."""
+    schedule: Literal["cosine", "linear", "constant", "trapezoid"] = "cosine"
+    """Shape of the learning rate after warm-up; `trapezoid` is constant and falls to zero over the
+    last quarter."""
 
     warmup: float = 0.05
     """Share of all steps with a linearly rising learning rate."""
