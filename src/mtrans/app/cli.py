@@ -21,6 +21,7 @@ from mtrans.app import (
     commands_report,
     commands_results,
     commands_study,
+    commands_text_control,
 )
 from mtrans.app.errors import FriendlyGroup
 
@@ -39,6 +40,7 @@ app.add_typer(commands_study.study, name="study")
 app.add_typer(commands_bench.bench, name="bench")
 app.command("adapt")(commands_model.adapt)
 app.command("crossval", cls=commands_crossval.ManyValues)(commands_crossval.crossval)
+app.command("text-control", cls=commands_crossval.ManyValues)(commands_text_control.text_control)
 app.command("eval")(commands_model.evaluate)
 app.command("ask")(commands_model.ask)
 app.command("report")(commands_report.report)

@@ -31,6 +31,7 @@ _RESUMABLE = {
     "eval": "the same command goes on after the last answer",
     "demo": "the same command goes on where it was",
     "crossval": "the same command goes on where it was",
+    "text-control": "the same command goes on where it was",
     "study": "the same command goes on where it was",
     "worlds": "the same command keeps the clips that are there",
 }

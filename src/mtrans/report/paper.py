@@ -27,7 +27,9 @@ from mtrans.measure.intervals import Cluster
 from mtrans.measure.metrics import METRICS
 from mtrans.measure.predictions import read_predictions
 from mtrans.measure.text_metrics import has_wordnet
+from mtrans.measure.units import shown
 from mtrans.study.crossval import RECORD
+from mtrans.study.text_control import RECORD as TEXT_CONTROL
 
 PUBLISHED, OURS = "published", "ours"
 
@@ -113,13 +115,18 @@ def _table(name: str, known: Mapping[str, Any], folders: Sequence[Path]) -> Tabl
 
 
 def _measured(folder: Path, columns: Mapping[str, Mapping[str, str]]) -> list[Line]:
-    """Measures a run's answers, or every row of a cross-validation."""
+    """Measures a run's answers, a text-only control's, or every row of a cross-validation."""
     cluster: Cluster = "video"
     if (folder / RECORD).exists():
         cluster = json.loads((folder / RECORD).read_text(encoding="utf-8"))["protocol"]["by"]
         answers = {f.parent.name: f for f in sorted(folder.glob("pooled/*/predictions.jsonl"))}
     else:
         answers = {folder.resolve().name: folder / "predictions.jsonl"}
+    inputs = ""
+    if (folder / TEXT_CONTROL).exists():
+        control = json.loads((folder / TEXT_CONTROL).read_text(encoding="utf-8"))
+        answers = {control["method"]: folder / "predictions.jsonl"}
+        cluster, inputs = control["protocol"]["by"], control["inputs"]
     lines = []
     for method, file in answers.items():
         if not file.exists():
@@ -127,7 +134,7 @@ def _measured(folder: Path, columns: Mapping[str, Mapping[str, str]]) -> list[Li
         found = read_predictions(file)
         scores = {c: _score(found, column, cluster) for c, column in columns.items()}
         kept = {c: score for c, score in scores.items() if score is not None}
-        lines.append(Line(method, "", kept, OURS, str(folder)))
+        lines.append(Line(method, inputs, kept, OURS, str(folder)))
     return lines
 
 
@@ -224,10 +231,11 @@ def _cells(table: Table, line: Line) -> list[str]:
         if score is None:
             cells.append("")
             continue
-        shown = f"{100 * score.value:.1f}"
+        name = score.metric
+        cell = shown(name, score.value)
         if score.low is not None and score.high is not None:
-            shown += f" [{100 * score.low:.1f}, {100 * score.high:.1f}]"
-        cells.append(shown)
+            cell += f" [{shown(name, score.low)}, {shown(name, score.high)}]"
+        cells.append(cell)
     return cells
 
 

@@ -31,7 +31,7 @@ OWN = ("speaker", "group", "type")
 TREES = 300
 
 Facts = Mapping[str, Fact]
-_Guess = Callable[[Sequence[Sample], list[str], Sequence[Sample]], tuple[list[str], NDArray[Any]]]
+Guess = Callable[[Sequence[Sample], list[str], Sequence[Sample]], tuple[list[str], NDArray[Any]]]
 """Training samples, their classes, test samples -> classes and float[test, classes]."""
 
 
@@ -45,7 +45,7 @@ def majority(train: Sequence[Sample], test: Sequence[Sample]) -> list[Prediction
         shares = np.array(list(counts.values())) / len(classes)
         return list(counts), np.tile(shares, (len(asked), 1))
 
-    return _answer(train, test, guess)
+    return answer_by_kind(train, test, guess)
 
 
 def shortcut(
@@ -75,7 +75,7 @@ def shortcut(
         forest.fit(table[: len(some)], classes)
         return [str(c) for c in forest.classes_], forest.predict_proba(table[len(some) :])
 
-    return _answer(train, test, guess)
+    return answer_by_kind(train, test, guess)
 
 
 def container_facts(samples: Iterable[Sample]) -> dict[str, Facts]:
@@ -106,9 +106,11 @@ def check_nuisance(names: Sequence[str], samples: Sequence[Sample]) -> None:
             raise SettingsError(f"nuisance '{name}': no sample has it{did_you_mean(name, known)}")
 
 
-def _answer(train: Sequence[Sample], test: Sequence[Sample], guess: _Guess) -> list[Prediction]:
+def answer_by_kind(
+    train: Sequence[Sample], test: Sequence[Sample], guess: Guess
+) -> list[Prediction]:
     """Guesses classes for each kind of question; a kind that training lacks gets no preference."""
-    places = _varying((*train, *test))
+    places = varying((*train, *test))
     by_kind: dict[tuple[Any, ...], tuple[list[Sample], list[Sample]]] = defaultdict(
         lambda: ([], [])
     )
@@ -154,7 +156,7 @@ def _prediction(sample: Sample, shares: Mapping[str, float], kind: tuple[Any, ..
     )
 
 
-def _varying(samples: Iterable[Sample]) -> set[str | None]:
+def varying(samples: Iterable[Sample]) -> set[str | None]:
     """Returns the types whose candidates differ from question to question."""
     sets: dict[str | None, set[frozenset[str]]] = defaultdict(set)
     for s in samples:
