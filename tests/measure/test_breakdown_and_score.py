@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import pytest
 
 from measure.helpers import choice_prediction, open_prediction
 from mtrans.core.files import file_hash
-from mtrans.core.records import Prediction
+from mtrans.core.records import Prediction, Turn
 from mtrans.measure.breakdown import breakdown, slices
 from mtrans.measure.predictions import PredictionsError, write_predictions
 from mtrans.measure.score import read_scores, score_predictions, scores_path
@@ -129,3 +130,17 @@ def test_measuring_imports_no_torch():
         "import sys, mtrans.measure.score, mtrans.measure.compare; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_turns_of_the_dialogue_are_a_part_unless_a_fact_tells_the_same():
+    said = [tuple(Turn("a", "b") for _ in range(1 + i % 3)) for i in range(12)]
+    items = [choice_prediction(i, 0, i % 2, context=turns) for i, turns in enumerate(said)]
+    parts, _ = slices(items)
+    assert {count: len(part) for count, part in parts["context_turns"].items()} == {
+        1: 4,
+        2: 4,
+        3: 4,
+    }
+    told = [dataclasses.replace(p, facts={"turns": len(p.context)}) for p in items]
+    assert set(slices(told)[0]) == {"facts.turns"}
+    assert "context_turns" not in slices([choice_prediction(i, 0, 0) for i in range(4)])[0]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mtrans.app.data import as_samples, check_model
-from mtrans.core.errors import SettingsError
+from mtrans.core.errors import CheckpointError, SettingsError
 from mtrans.core.records import Sample, Score, Turn
 from mtrans.core.settings import (
     BASELINES,
@@ -30,6 +30,7 @@ from mtrans.core.settings import (
 )
 
 if TYPE_CHECKING:
+    from mtrans.core.calibration import Calibration, Method
     from mtrans.infer.predictor import Answer, Predictor
 
 Data = str | Path | Sequence[Sample]
@@ -84,9 +85,13 @@ class VideoModel:
         settings: Settings of what `adapt` trains, and how a backbone without adapter looks at a
             clip.
         adapted: Whether `name` holds an adapter.
+        calibrated: Give calibrated probabilities where the run has a ``calibration.json``.
     """
 
-    def __init__(self, name: str | Path, settings: RunSettings, *, adapted: bool):
+    def __init__(
+        self, name: str | Path, settings: RunSettings, *, adapted: bool, calibrated: bool = True
+    ):
+        self.calibrated = calibrated
         self.name = str(name)
         self.settings = settings
         self.adapted = adapted
@@ -200,6 +205,7 @@ class VideoModel:
         *,
         start: float | None = None,
         end: float | None = None,
+        abstain_below: float | None = None,
     ) -> Answer:
         """Answers one question.
 
@@ -210,18 +216,59 @@ class VideoModel:
             context: Dialogue before the question, oldest turn first.
             start: Start of the clip in seconds.
             end: End of the clip in seconds.
+            abstain_below: Give no answer (``abstained``) where the likeliest candidate is less
+                likely than this.
 
         Returns:
             The answer: ``text``, ``choice``, ``probabilities``, ``times`` of the frames seen.
 
         Raises:
             VideoError: The clip can't be read.
+            SettingsError: `abstain_below` is no probability, or there are no candidates.
 
         Example:
             >>> mtrans.load("tiny").ask("clip.mp4", "what colour is the circle ?").text
             'red'
         """
-        return self.predictor.ask(video, question, choices, context, start, end)
+        return self.predictor.ask(
+            video, question, choices, context, start, end, abstain_below=abstain_below
+        )
+
+    def calibrate(
+        self, val: Data, method: Method = "temperature", *, progress: bool = True
+    ) -> Calibration:
+        """Fits calibrated probabilities on validation clips and keeps them with the run.
+
+        Args:
+            val: Validation clips with right answers; 20 questions with candidates at least.
+            method: ``temperature`` keeps every answer; ``platt`` also moves answers given too
+                often.
+            progress: Show progress on standard error.
+
+        Returns:
+            What was fitted; `ask` and `evaluate` use it from now on.
+
+        Raises:
+            CheckpointError: The model is no run, so there is nowhere to keep it.
+            MTransError: The data can't be used, or is too little.
+
+        Example:
+            >>> mtrans.load("runs/a").calibrate("val.jsonl").slope
+            0.76
+        """
+        from mtrans.core.calibration import write_calibration
+        from mtrans.infer.evaluate import evaluate
+        from mtrans.measure.rescale import fit_file
+
+        run = self.predictor.run
+        if run is None:
+            raise CheckpointError(f"'{self.name}' is no run folder to keep a calibration in")
+        path = run.predictions("val")
+        evaluate(self.predictor, as_samples(val), path, progress=progress, overwrite=True)
+        found = fit_file(path, method)
+        write_calibration(run.path, found)
+        self._predictor = None  # loaded anew with it
+        return found
 
     @property
     def predictor(self) -> Predictor:
@@ -233,17 +280,22 @@ class VideoModel:
                 self.name,
                 settings=None if self.adapted else self.settings,
                 device=self.settings.device,
+                calibrated=self.calibrated,
             )
         return self._predictor
 
 
-def load(name: str | Path, preset: str | None = None, **settings: Any) -> VideoModel:
+def load(
+    name: str | Path, preset: str | None = None, *, calibrated: bool = True, **settings: Any
+) -> VideoModel:
     """Loads a backbone or a run.
 
     Args:
         name: ``tiny``, a run folder, an adapter folder, a backbone's folder, or the name of a
             published InstructBLIP or BLIP-2 checkpoint.
         preset: ``mtrans`` (the default) or ``paper``; a run has its own.
+        calibrated: Give calibrated probabilities where the run has a ``calibration.json``; False
+            gives those of the model.
         **settings: Settings to change: groups as dictionaries, ``train={"max_steps": 500}``, or
             dotted names, ``**{"train.max_steps": 500}``. A run takes where it is computed only
             (``device``).
@@ -275,7 +327,8 @@ def load(name: str | Path, preset: str | None = None, **settings: Any) -> VideoM
         )
     from mtrans.train.run_folder import read_settings
 
-    return VideoModel(name, change(read_settings(folder), settings), adapted=True)
+    chosen = change(read_settings(folder), settings)
+    return VideoModel(name, chosen, adapted=True, calibrated=calibrated)
 
 
 def change(settings: RunSettings, values: Mapping[str, Any]) -> RunSettings:

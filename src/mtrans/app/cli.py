@@ -13,6 +13,7 @@ import typer
 
 import mtrans
 from mtrans.app import (
+    commands_analyze,
     commands_bench,
     commands_crossval,
     commands_data,
@@ -43,6 +44,8 @@ app.command("crossval", cls=commands_crossval.ManyValues)(commands_crossval.cros
 app.command("text-control", cls=commands_crossval.ManyValues)(commands_text_control.text_control)
 app.command("eval")(commands_model.evaluate)
 app.command("ask")(commands_model.ask)
+app.command("calibrate")(commands_analyze.calibrate)
+app.command("analyze")(commands_analyze.analyze)
 app.command("report")(commands_report.report)
 app.command("results")(commands_results.results)
 app.command("compare")(commands_report.compare)

@@ -28,6 +28,10 @@ Settings = Annotated[
     ),
 ]
 
+Raw = Annotated[
+    bool, typer.Option("--raw", help="Leave probabilities as the model gives them, uncalibrated.")
+]
+
 
 def adapt(
     data: Annotated[Path, typer.Option(help="Manifest of the training clips.")],
@@ -166,11 +170,13 @@ def evaluate(
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Don't use the feature cache.")
     ] = False,
+    raw: Raw = False,
 ) -> None:
     """Answer a manifest's questions and measure the answers.
 
     Writes predictions.jsonl (all later measuring needs only that) and scores.json beside it.
     Intervals are 95 % bootstrap intervals over videos. Clips that can't be read count as wrong.
+    Probabilities are calibrated where `mtrans calibrate` was run; log_likelihoods never are.
     """
     from mtrans.app.data import as_samples, check_model
     from mtrans.core.errors import SettingsError
@@ -183,7 +189,7 @@ def evaluate(
     from mtrans.infer.evaluate import evaluate as run_evaluate
     from mtrans.measure.score import score_predictions, scores_path
 
-    predictor = open_predictor(model, device, set_)
+    predictor = open_predictor(model, device, set_, calibrated=not raw)
     path = predictions_file(out)
     if path is None and split_name is not None and predictor.run is not None:
         path = predictor.run.predictions(split_name)
@@ -202,7 +208,9 @@ def evaluate(
     print(f"predictions: {done.predictions}\nscores:      {scores_path(done.predictions)}")
 
 
-def open_predictor(model: str, device: str | None, overrides: list[str] | None) -> Predictor:
+def open_predictor(
+    model: str, device: str | None, overrides: list[str] | None, *, calibrated: bool = True
+) -> Predictor:
     """Loads whatever can answer; a backbone that is not adapted with the settings given.
 
     Raises:
@@ -214,7 +222,7 @@ def open_predictor(model: str, device: str | None, overrides: list[str] | None) 
     from mtrans.infer.predictor import find_adapter, load_predictor
 
     if not overrides:
-        return load_predictor(model, device=device or "auto")
+        return load_predictor(model, device=device or "auto", calibrated=calibrated)
     if find_adapter(Path(model))[0] is not None:
         raise SettingsError(
             f"--set {overrides[0]}: '{model}' is adapted and answers under the settings it was"
@@ -255,12 +263,18 @@ def ask(
     end: Annotated[float | None, typer.Option(help="End of the clip in seconds.")] = None,
     device: Device = None,
     set_: Settings = None,
+    abstain_below: Annotated[
+        float | None,
+        typer.Option(help="Give no answer where the likeliest candidate is less likely than this."),
+    ] = None,
+    raw: Raw = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Ask a question about a video.
 
     With candidates the likeliest one is the answer, and each gets a probability; without, an
     answer is generated. A backbone that was not adapted sees each frame as an image, pooled.
+    Probabilities are calibrated where `mtrans calibrate` was run.
     """
     from mtrans.app.data import check_model
     from mtrans.core.errors import SettingsError
@@ -269,9 +283,10 @@ def ask(
     if choice and len(choice) < 2:
         raise SettingsError("one --choice leaves nothing to choose; give two or more, or none")
     output.quiet_libraries()
-    from mtrans.infer.predictor import find_adapter
+    from mtrans.infer.predictor import check_abstention, find_adapter
 
-    predictor = open_predictor(model, device, set_)
+    check_abstention(abstain_below, choice)
+    predictor = open_predictor(model, device, set_, calibrated=not raw)
     answer = predictor.ask(
         None if video == "-" else video,
         question,
@@ -279,11 +294,16 @@ def ask(
         [as_turn(text) for text in context or ()],
         start,
         end,
+        abstain_below=abstain_below,
     )
     if as_json:
         print(json.dumps(output.plain(dataclasses.asdict(answer)), ensure_ascii=False))
         return
-    print(answer.text)
+    if answer.abstained and answer.probabilities:
+        sure = output.percent(max(answer.probabilities))
+        print(f"no answer: the likeliest candidate has {sure} %")
+    else:
+        print(answer.text)
     if answer.choices and answer.probabilities:
         made = output.table("candidate", "probability %")
         for text, p in zip(answer.choices, answer.probabilities, strict=True):

@@ -1,4 +1,4 @@
-"""Where a model is good and where not: scores by question type, speaker, group and every fact."""
+"""Where a model is good and where not: by question type, speaker, group, facts, length of talk."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def breakdown(
 
     Returns:
         Scores whose `slice` has one entry: ``{"type": ...}``, ``{"speaker": ...}``,
-        ``{"group": ...}`` or ``{"facts.<name>": ...}``.
+        ``{"group": ...}``, ``{"facts.<name>": ...}`` or ``{"context_turns": ...}``.
 
     Raises:
         SettingsError: Unknown metric.
@@ -79,6 +79,9 @@ def slices(
         for key, value in {**named, **facts}.items():
             if value is not None:
                 keys.setdefault(key, {})[i] = value
+    turns: dict[int, Fact] = {i: len(p.context) for i, p in enumerate(predictions) if p.context}
+    if turns not in keys.values():  # a fact may tell the same
+        keys["context_turns"] = turns
     parts: dict[str, dict[Fact, list[Prediction]]] = {}
     notes: list[str] = []
     for key, values in keys.items():

@@ -1,0 +1,219 @@
+"""`mtrans analyze` and `mtrans calibrate`: what a model is good at, and how far to believe it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mtrans.app import output
+from mtrans.app.commands_model import Device, open_predictor
+
+if TYPE_CHECKING:
+    from mtrans.core.records import Prediction
+
+
+def analyze(
+    run: Annotated[Path, typer.Argument(help="A run folder, or a predictions file.")],
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="One part; repeatable: mistakes, worst, constructs, modality, perception,"
+            " calibration, bias."
+        ),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A column whose groups are compared: speaker, group or a fact; repeatable.",
+            show_default="all with 2 to 24 words",
+        ),
+    ] = None,
+    text_only: Annotated[
+        Path | None, typer.Option(help="Run or predictions of a model given the text alone.")
+    ] = None,
+    vision_only: Annotated[
+        Path | None, typer.Option(help="Run or predictions of a model given the pictures alone.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Manifest of the questions, for what older predictions do not hold."),
+    ] = None,
+    device: Device = None,
+) -> None:
+    """Say what a model is good at, where it fails, and how far its confidence can be trusted.
+
+    Needs the predictions alone; only `--only perception` asks the run's model again, about the
+    objects of the clips. Writes analysis.json beside the predictions, and for a run the section
+    "Analysis" of its report.html. Parts not named by --only stay as they were.
+    """
+    from mtrans.core.calibration import read_calibration
+    from mtrans.core.errors import CheckpointError
+    from mtrans.measure.analyze import Inputs, analysis_path
+    from mtrans.measure.analyze import analyze as run_analysis
+    from mtrans.measure.predictions import read_predictions
+
+    path = predictions_of(run)
+    inputs: dict[str, Any] = {
+        "columns": column or (),
+        "text_only": _read(text_only),
+        "vision_only": _read(vision_only),
+        "calibration": read_calibration(path.parent),
+    }
+    predictions = _completed(read_predictions(path), data)
+    if "perception" in (only or ()):
+        if not run.is_dir():
+            raise CheckpointError(f"'{run}' is a file; perception needs the run folder, to ask it")
+        inputs["stills"] = _ask_stills(run, predictions, device)
+    document = run_analysis(path, Inputs(predictions, **inputs), only or ())
+    for name in only or document["parts"]:
+        _show(name, document["parts"][name])
+    print(f"analysis: {analysis_path(path)}")
+    if run.is_dir() and path.name in ("predictions.jsonl", "predictions_test.jsonl"):
+        from mtrans.report.build import build
+
+        print(f"report:   {build(run)}")
+
+
+def calibrate(
+    run: Annotated[Path, typer.Argument(help="The run folder.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Manifest of the validation clips, answered first.",
+            show_default="the run's predictions_val.jsonl",
+        ),
+    ] = None,
+    method: Annotated[
+        str, typer.Option(help="temperature keeps every answer; platt also moves them.")
+    ] = "temperature",
+    device: Device = None,
+) -> None:
+    """Fit probabilities that mean what they say, on validation clips, and keep them with the run.
+
+    Writes calibration.json; from then on `ask`, `eval` and the API give calibrated probabilities
+    (`--raw` gives those of the model). Removing the file undoes it.
+    """
+    from mtrans.core.calibration import Method, write_calibration
+    from mtrans.core.errors import SettingsError, did_you_mean
+    from mtrans.measure.rescale import fit_file
+
+    known: dict[str, Method] = {"temperature": "temperature", "platt": "platt"}
+    if method not in known:
+        raise SettingsError(f"--method {method}: unknown{did_you_mean(method, known)}")
+    path = _validation(run, data, device)
+    found = fit_file(path, known[method])
+    made = output.table("calibration", str(run), text=2)
+    made.add_row("method", found.method)
+    made.add_row("temperature", f"{1 / found.slope:.3f}")
+    for text, added in found.bias.items():
+        made.add_row(f"bias of '{text}'", f"{added:+.3f}")
+    made.add_row("fitted on", f"{found.n} questions about {found.clips} clips")
+    if found.nll_before is not None and found.nll_after is not None:
+        made.add_row("-log p of the right one", f"{found.nll_before:.3f} -> {found.nll_after:.3f}")
+    output.console().print(made)
+    print(f"calibration: {write_calibration(run, found)}")
+    print(f"next: mtrans eval {run} --data TEST.jsonl; mtrans analyze {run} --only calibration")
+
+
+def predictions_of(run: Path) -> Path:
+    """Returns the predictions' file that a run folder or a file means.
+
+    Raises:
+        PredictionsError: The folder has none.
+    """
+    from mtrans.measure.predictions import PredictionsError
+
+    if not run.is_dir():
+        return run
+    names = ("predictions.jsonl", "predictions_test.jsonl")
+    found = next((run / name for name in names if (run / name).is_file()), None)
+    if found is None:
+        raise PredictionsError(
+            f"'{run}' has no predictions.jsonl; run `mtrans eval {run} --data TEST.jsonl` first"
+        )
+    return found
+
+
+def _read(run: Path | None) -> list[Prediction] | None:
+    from mtrans.measure.predictions import read_predictions
+
+    return None if run is None else read_predictions(predictions_of(run))
+
+
+def _completed(predictions: list[Prediction], data: Path | None) -> list[Prediction]:
+    """Returns predictions with dialogue and facts of the manifest, where one is given."""
+    if data is None:
+        return predictions
+    from mtrans.app.data import as_samples
+
+    samples = {s.id: s for s in as_samples(data)}
+    return [
+        dataclasses.replace(
+            p,
+            context=p.context or samples[p.id].context,
+            facts={**samples[p.id].facts, **p.facts},
+        )
+        if p.id in samples
+        else p
+        for p in predictions
+    ]
+
+
+def _ask_stills(run: Path, predictions: list[Prediction], device: str | None) -> list[Prediction]:
+    """Asks a run's model still-image questions about its clips; answers are kept in the run.
+
+    Raises:
+        SettingsError: No clip's objects are known.
+    """
+    from mtrans.core.errors import SettingsError
+
+    output.quiet_libraries()
+    from mtrans.infer.evaluate import evaluate
+    from mtrans.infer.stills import still_questions
+    from mtrans.measure.predictions import read_predictions
+    from mtrans.train.run_folder import RunFolder
+
+    samples = still_questions(predictions)
+    if not samples:
+        raise SettingsError(
+            "no clip's objects are known: perception needs the fact 'things' ('red circle, blue"
+            " square') or 'objects' (their number) in the manifest"
+        )
+    predictor = open_predictor(str(run), device, None)
+    path = RunFolder(run).predictions("stills")
+    return read_predictions(evaluate(predictor, samples, path, overwrite=True).predictions)
+
+
+def _validation(run: Path, data: Path | None, device: str | None) -> Path:
+    """Returns the validation predictions of a run, made now where a manifest is given.
+
+    Raises:
+        PredictionsError: There are none and no manifest.
+    """
+    from mtrans.measure.predictions import PredictionsError
+    from mtrans.train.run_folder import RunFolder
+
+    path = RunFolder(run).predictions("val")
+    if data is None:
+        if not path.is_file():
+            raise PredictionsError(
+                f"'{run}' has no {path.name}; give the validation clips with --data VAL.jsonl"
+            )
+        return path
+    from mtrans.app.data import as_samples
+
+    samples = as_samples(data)
+    output.quiet_libraries()
+    from mtrans.infer.evaluate import evaluate
+
+    predictor = open_predictor(str(run), device, None)
+    return evaluate(predictor, samples, path, overwrite=True).predictions
+
+
+def _show(name: str, part: dict[str, Any]) -> None:
+    print(f"{name}:")
+    for line in part.get("says", [f"not made: {part.get('missing')}"]):
+        print(f"  {line}")
