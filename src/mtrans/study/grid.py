@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtrans.core.errors import MTransError
+from mtrans.core.processes import end_with_parent
 from mtrans.study.jobs import Job, StudyError, is_done
 
 FAILURES = "failures.txt"
@@ -231,6 +232,7 @@ def _beside(jobs: Sequence[Job], folder: Path, workers: int) -> Iterator[Outcome
 
 def _begin(threads: int | None) -> None:
     """Sets up a process that runs jobs."""
+    end_with_parent()
     import torch
     from transformers.utils import logging
 

@@ -23,6 +23,7 @@ import numpy as np
 
 from mtrans.core.errors import SettingsError
 from mtrans.core.files import write_text
+from mtrans.core.processes import end_with_parent
 from mtrans.core.records import Sample
 from mtrans.core.registry import Registry
 from mtrans.video.worlds.clip import World, WorldClip
@@ -215,7 +216,7 @@ def _run(jobs: list[tuple[Spec, Path, str, int]], workers: int) -> Iterator[list
         return
     # not fork: the caller may hold threads (torch, av) that a forked child would not have
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=end_with_parent) as pool:
         yield from pool.map(_make_clip, jobs, chunksize=8)
 
 
