@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from mtrans.core.errors import SettingsError
-from mtrans.data.adapters.shared.base import Adapter, Option, Prepared, Request
+from mtrans.data.adapters.shared.base import Option, Prepared, Request
 from mtrans.data.adapters.shared.columns import COLUMN_OPTIONS, Columns
 from mtrans.data.adapters.shared.files import VideoFolder, Wanted, read_csv
-from mtrans.data.adapters.shared.own import OWN_OPTIONS, OWN_SCHEMES, split_own
+from mtrans.data.adapters.shared.own import OWN_OPTIONS, OwnAdapter, split_own
 
 
-class Csv(Adapter):
+class Csv(OwnAdapter):
     """A CSV or TSV file."""
 
     name = "csv"
@@ -22,13 +22,7 @@ class Csv(Adapter):
         " in `facts` are kept beside each prediction, so that results can be broken down by them."
     )
     source = "docs/datasets.md"
-    citation = "none: your own data"
-    licence = "yours"
     get = "write a table with a header; quoted fields may hold commas and line breaks"
-    size = "any"
-    kinds = ("choice", "open", "caption")
-    metrics = ("accuracy", "macro_f1", "exact_match", "rouge_l", "meteor")
-    schemes = OWN_SCHEMES
     options = {
         **COLUMN_OPTIONS,
         **OWN_OPTIONS,

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from mtrans.core.errors import SettingsError
 from mtrans.core.records import Sample
-from mtrans.data.adapters.shared.base import Adapter, Option, Prepared, Request
+from mtrans.data.adapters.shared.base import Option, Prepared, Request
 from mtrans.data.adapters.shared.columns import SPLIT_NAMES
 from mtrans.data.adapters.shared.files import VideoFolder
-from mtrans.data.adapters.shared.own import OWN_OPTIONS, OWN_SCHEMES, split_own
+from mtrans.data.adapters.shared.own import OWN_OPTIONS, OwnAdapter, split_own
 from mtrans.data.adapters.shared.questions import Question
 
 
-class Folder(Adapter):
+class Folder(OwnAdapter):
     """Folders of clips."""
 
     name = "folder"
@@ -27,13 +27,9 @@ class Folder(Adapter):
         " for the file's name, and split by it: clips of one source look alike."
     )
     source = "docs/datasets.md"
-    citation = "none: your own data"
-    licence = "yours"
     get = "put the clips of each class into a folder of its name; give the folder above"
-    size = "any"
     kinds = ("choice",)
     metrics = ("accuracy", "macro_f1")
-    schemes = OWN_SCHEMES
     options = {
         "ask": Option("the question; without it: What is shown in the clip?"),
         "group": Option("pattern whose first group in the file's name is the source: ^(cam\\d+)_"),

@@ -8,15 +8,15 @@ from typing import Any
 
 from mtrans.core.errors import DatasetError
 from mtrans.core.records import Sample
-from mtrans.data.adapters.shared.base import Adapter, Prepared, Request
+from mtrans.data.adapters.shared.base import Prepared, Request
 from mtrans.data.adapters.shared.columns import COLUMN_OPTIONS, SPLIT_NAMES, Columns
 from mtrans.data.adapters.shared.files import VideoFolder, Wanted
-from mtrans.data.adapters.shared.own import OWN_OPTIONS, OWN_SCHEMES, split_own
+from mtrans.data.adapters.shared.own import OWN_OPTIONS, OwnAdapter, split_own
 
 SAVED = ("dataset_dict.json", "dataset_info.json")
 
 
-class HuggingFace(Adapter):
+class HuggingFace(OwnAdapter):
     """A data set of the library `datasets`."""
 
     name = "hf"
@@ -28,16 +28,11 @@ class HuggingFace(Adapter):
         " `datasets`: pip install 'mtrans[hf]'."
     )
     source = "https://huggingface.co/docs/datasets"
-    citation = "none: your own data"
     licence = "that of the data set"
     get = (
         "load the data set with the library `datasets` and write it with"
         " save_to_disk(FOLDER); nothing is downloaded here"
     )
-    size = "any"
-    kinds = ("choice", "open", "caption")
-    metrics = ("accuracy", "macro_f1", "exact_match", "rouge_l", "meteor")
-    schemes = OWN_SCHEMES
     options = {**COLUMN_OPTIONS, **OWN_OPTIONS}
     files = (Wanted(SAVED[0], SAVED[1:], "what save_to_disk writes"),)
     videos = "the path in each row, from --videos or, without it, from the data set's folder"

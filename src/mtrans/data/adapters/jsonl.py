@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from mtrans.core.records import Sample
-from mtrans.data.adapters.shared.base import Adapter, Prepared, Request
+from mtrans.data.adapters.shared.base import Prepared, Request
 from mtrans.data.adapters.shared.files import VideoFolder, Wanted
-from mtrans.data.adapters.shared.own import OWN_OPTIONS, OWN_SCHEMES, split_own
+from mtrans.data.adapters.shared.own import OWN_OPTIONS, OwnAdapter, split_own
 from mtrans.data.manifest import read_manifest
 
 
-class Jsonl(Adapter):
+class Jsonl(OwnAdapter):
     """A JSONL file."""
 
     name = "jsonl"
@@ -24,13 +24,7 @@ class Jsonl(Adapter):
         " name, if it is called train, val, dev, valid, validation, test or foldN."
     )
     source = "docs/data-format.md"
-    citation = "none: your own data"
-    licence = "yours"
     get = "write it as docs/data-format.md shows; give the file, or a folder of *.jsonl"
-    size = "any"
-    kinds = ("choice", "open", "caption")
-    metrics = ("accuracy", "macro_f1", "exact_match", "rouge_l", "meteor")
-    schemes = OWN_SCHEMES
     options = OWN_OPTIONS
     files = (Wanted("*.jsonl", others=("*.json",), about="samples"),)
     videos = "the path in each line, from the file's folder or, with --videos, by its file name"

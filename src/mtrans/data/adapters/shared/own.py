@@ -8,7 +8,7 @@ from typing import cast
 
 from mtrans.core.errors import SettingsError
 from mtrans.core.records import Sample
-from mtrans.data.adapters.shared.base import Option, Request, Scheme
+from mtrans.data.adapters.shared.base import Adapter, Option, Request, Scheme
 from mtrans.data.folds import assign_folds, hold_out
 from mtrans.data.subsets import Unit
 
@@ -27,6 +27,17 @@ OWN_OPTIONS: Mapping[str, Option] = {
         "holdout, folds: what is never torn apart", "video", ("video", "group", "speaker")
     ),
 }
+
+
+class OwnAdapter(Adapter):
+    """What all forms of own data have in common."""
+
+    citation = "none: your own data"
+    licence = "yours"
+    size = "any"
+    kinds = ("choice", "open", "caption")
+    metrics = ("accuracy", "macro_f1", "exact_match", "rouge_l", "meteor")
+    schemes = OWN_SCHEMES
 
 
 def split_own(samples: Sequence[Sample], request: Request) -> list[Sample]:
