@@ -4,7 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import os
+from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import Self
+
+
+class Closing(ABC):
+    """What is closed at the end of a ``with`` block, also after an error."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Lets go of what is open."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
 
 def write_text(file: Path, text: str, *, sync: bool = False) -> None:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrans.core.errors import CacheError
-from mtrans.core.files import write_text
+from mtrans.core.files import Closing, write_text
 from mtrans.data.content import writing
 
 ALIGN = 64
@@ -127,7 +127,7 @@ class ShardStore:
         self.damaged.clear()
 
 
-class ShardWriter:
+class ShardWriter(Closing):
     """Writes arrays into shards of its own; use it as a context manager.
 
     Args:
@@ -151,12 +151,6 @@ class ShardWriter:
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             _remove_leftovers(self.folder, host)
-
-    def __enter__(self) -> ShardWriter:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
     def put(self, key: str, array: NDArray[np.floating], times: NDArray[np.float64]) -> None:
         """Adds an array; others see it once its shard is closed.

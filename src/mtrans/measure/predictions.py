@@ -12,11 +12,10 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from mtrans.core.errors import MTransError, did_you_mean
-from mtrans.core.files import write_text
+from mtrans.core.files import Closing, write_text
 from mtrans.core.records import Prediction, Turn
 
 PARSES = ("scored", "parsed", "open", "failed")
@@ -81,7 +80,7 @@ def write_predictions(path: str | Path, predictions: Iterable[Prediction]) -> No
     write_text(path, "".join(_to_line(p) for p in predictions))
 
 
-class PredictionWriter:
+class PredictionWriter(Closing):
     """Appends predictions one flushed line at a time, and resumes an interrupted file.
 
     Use as a context manager. A last line that was cut when the process died is removed (its sample
@@ -128,17 +127,6 @@ class PredictionWriter:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
-
-    def __enter__(self) -> PredictionWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _recover(self) -> None:
         content = self.path.read_bytes()
