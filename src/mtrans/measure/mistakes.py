@@ -26,6 +26,9 @@ KINDS = ("unread", "no candidate", "nearly right", "sure", "unsure")
 SURE = 0.8
 """Confidence of a mistake that the model believes in."""
 
+FEWEST = 20
+"""Questions of a type below which nothing is said of how often an answer is given."""
+
 SHOWN = 10
 """Confusions and answers reported at most."""
 
@@ -122,8 +125,8 @@ def _answers(known: Sequence[Prediction], resamples: int, seed: int) -> list[dic
     out: list[dict[str, Any]] = []
     for name, part in types.items():
         texts = sorted({t for p in part for t in (truth(p), said(p)) if t is not None})
-        if len(texts) > 2 * SHOWN:
-            continue  # open vocabulary: the share of one answer says nothing
+        if len(part) < FEWEST or len(texts) > 2 * SHOWN:
+            continue  # of few questions, or many texts, the share of one answer says nothing
         wanted, given = _hot(part, texts, truth), _hot(part, texts, said)
         for k, text in enumerate(texts):
             share, right = float(given[:, k].mean()), float(wanted[:, k].mean())

@@ -18,6 +18,7 @@ from mtrans.core.errors import CheckpointError
 from mtrans.core.files import write_text
 from mtrans.core.settings import flatten, settings_to_dict
 from mtrans.report import contents
+from mtrans.report.analysis import analysis
 from mtrans.report.read import Run, read_run, synthetic_worlds
 from mtrans.report.words import FILTERS
 
@@ -110,6 +111,7 @@ def _page(runs: Sequence[Run]) -> dict[str, Any]:
         "main": run.main,
         "breakdowns": contents.breakdowns(run),
         "confusions": matrices,
+        "analysis": analysis(run.analysis),
         "curves": contents.curves(run),
         "clips": strips,
         "unread": [p for p in run.predictions if p.error],

@@ -73,7 +73,7 @@ def line_chart(
     x_ticks = [float(i) for i in range(len(x_names))] or ticks(min(xs), max(xs), 5)
     named = dict(zip(x_ticks, x_names, strict=False))
     y_ticks = ticks(min(ys), max(ys), 5)
-    x_low, x_high = min(xs), max(max(xs), min(xs) + 1)
+    x_low, x_high = min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1
     y_low, y_high = min(y_ticks[0], min(ys)), max(y_ticks[-1], max(ys))
 
     def at(x: float, y: float) -> tuple[float, float]:

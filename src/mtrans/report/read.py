@@ -13,6 +13,7 @@ from mtrans.core.errors import CheckpointError, SettingsError
 from mtrans.core.files import file_hash
 from mtrans.core.records import Prediction, Score
 from mtrans.core.settings import RunSettings, settings_from_dict
+from mtrans.measure.analyze import analysis_path, read_analysis
 from mtrans.measure.predictions import PredictionsError, read_predictions
 from mtrans.measure.score import read_scores, score_predictions, scores_path
 
@@ -31,6 +32,7 @@ class Run:
         source: Their file.
         scores: Their scores.
         document: ``scores.json``.
+        analysis: ``analysis.json``, where it is about these predictions.
         missing: One line for each thing that is not there.
     """
 
@@ -43,6 +45,7 @@ class Run:
     source: Path | None = None
     scores: list[Score] = field(default_factory=list)
     document: dict[str, Any] = field(default_factory=dict)
+    analysis: dict[str, Any] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
 
     @property
@@ -85,6 +88,9 @@ def read_run(path: str | Path) -> Run:
         )
         return run
     run.predictions = read_predictions(run.source)
+    run.analysis = read_analysis(analysis_path(run.source), run.source) or {}
+    if not run.analysis:
+        run.missing.append("No analysis: `mtrans analyze <run>` says where and why it fails.")
     try:
         run.scores, run.document = _scores(run.source)
     except PredictionsError as error:
