@@ -12,7 +12,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,51 +19,22 @@ import torch
 from torch import Tensor
 
 from mtrans.core.calibration import Calibration, read_calibration, recalibrated, softmax
-from mtrans.core.errors import CheckpointError, SettingsError, VideoError
+from mtrans.core.errors import VideoError
 from mtrans.core.records import Prediction, Sample, Turn
 from mtrans.core.runtime import pick_device, pick_dtype
 from mtrans.core.settings import RunSettings, load_settings
 from mtrans.data.clips import Source
 from mtrans.data.collate import Item, pad_id
 from mtrans.data.dataset import ClipDataset
+from mtrans.infer.answers import Answer, blank, check_abstention, failure
+from mtrans.infer.finding import as_image_model, find_adapter
 from mtrans.models.loading import Backbone, load_backbone
-from mtrans.models.lora import ADAPTER_FILE, read_adapter
+from mtrans.models.lora import read_adapter
 from mtrans.train.run_folder import RunFolder, read_settings
 from mtrans.train.sources import Encoder, bar, feature_cache, make_collator, video_source
 from mtrans.train.validation import choice_log_likelihoods, chunks, scoring, to_device
 
 Errors = Literal["record", "raise"]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a model answers to one question about one clip.
-
-    Attributes:
-        text: The likeliest candidate, or the generated text.
-        choice: Index of the likeliest candidate; None for an open question.
-        choices: The candidates, as given.
-        probabilities: float[len(choices)], the candidates' likelihoods normalised over them, and
-            calibrated where the run has a ``calibration.json``.
-        raw_probabilities: The same without calibration.
-        abstained: The likeliest candidate is not likely enough to be given as an answer; then
-            `text` is empty and `choice` None.
-        times: Seconds of the frames that were looked at; empty without a video.
-        tokens: Counts: ``visual``, ``prompt``, ``answer``.
-        ms: Milliseconds of the model, without reading the video.
-        read_ms: Milliseconds of reading the video.
-    """
-
-    text: str
-    choice: int | None
-    choices: tuple[str, ...] | None
-    probabilities: tuple[float, ...] | None
-    raw_probabilities: tuple[float, ...] | None
-    abstained: bool
-    times: tuple[float, ...]
-    tokens: dict[str, int]
-    ms: float
-    read_ms: float
 
 
 class Predictor:
@@ -200,7 +170,7 @@ class Predictor:
     ) -> tuple[Source, dict[str, str]]:
         """Opens the source of frames; returns it with the bad samples' reasons by id."""
         cached = self.settings.train.use_cache if use_cache is None else use_cache
-        if not cached or not self.settings.model.vision:
+        if not cached or not self.settings.model.vision or self.backbone.base.needs_pixels:
             return video_source(self.backbone, self.settings), {}
         cache = feature_cache(self.backbone, self.settings)
         with bar("reading clips", progress) as step:
@@ -292,57 +262,6 @@ class Predictor:
         return {"visual": visual, "prompt": len(prompt), "answer": answer}
 
 
-def blank(sample: Sample) -> Prediction:
-    """Returns a prediction that repeats the sample and says nothing yet."""
-    return Prediction(
-        id=sample.id,
-        video=sample.video,
-        question=sample.question,
-        answer="",
-        target=sample.answer,
-        choices=sample.choices,
-        label=sample.label,
-        type=sample.type,
-        speaker=sample.speaker,
-        group=sample.group,
-        split=sample.split,
-        facts=sample.facts,
-        start=sample.start,
-        end=sample.end,
-        context=sample.context,
-    )
-
-
-def failure(sample: Sample, reason: str) -> Prediction:
-    """Returns the prediction of a sample whose clip can't be read; it counts as wrong."""
-    return dataclasses.replace(blank(sample), parse="failed", error=reason)
-
-
-def check_abstention(below: float | None, choices: Sequence[str] | None) -> None:
-    """Holds that a threshold for giving no answer can be applied.
-
-    Raises:
-        SettingsError: It is no probability, or there are no candidates to have one.
-    """
-    if below is None:
-        return
-    if not 0 <= below <= 1:
-        raise SettingsError(f"abstain_below={below}: wanted a probability, 0 to 1")
-    if not choices:
-        raise SettingsError("abstain_below needs candidates; an open answer has no probability")
-
-
-def as_image_model(settings: RunSettings) -> RunSettings:
-    """Returns the settings under which nothing is untrained: each frame an image, then the mean.
-
-    Without an adapter, temporal attention, routers and positions would hold random numbers.
-    """
-    model = dataclasses.replace(
-        settings.model, mqt=False, routing="off", temporal_position="none", pool="mean"
-    )
-    return dataclasses.replace(settings, model=model)
-
-
 def load_predictor(
     name: str | Path,
     *,
@@ -401,33 +320,6 @@ def load_predictor(
         run=run,
         calibration=calibration,
     )
-
-
-def find_adapter(path: Path) -> tuple[Path | None, RunFolder | None]:
-    """Finds the adapter behind a path.
-
-    Args:
-        path: A run folder, an adapter folder, or anything else.
-
-    Returns:
-        The adapter folder and the run it belongs to; None for what is not there.
-
-    Raises:
-        CheckpointError: A run that has no adapter yet.
-    """
-    if (path / ADAPTER_FILE).is_file():
-        parent = RunFolder(path.parent)
-        return path, parent if path.name == "adapter" and parent.run_file.is_file() else None
-    run = RunFolder(path)
-    if not run.run_file.is_file():
-        return None, None
-    if run.state() != "finished":
-        raise CheckpointError(
-            f"'{path}' holds an unfinished run; `mtrans adapt` with the same settings finishes it"
-        )
-    if not (run.adapter / ADAPTER_FILE).is_file():
-        raise CheckpointError(f"'{path}' holds a run without an adapter folder; run it again")
-    return run.adapter, run
 
 
 def as_predictor(model: Predictor | str | Path, **options: Any) -> Predictor:

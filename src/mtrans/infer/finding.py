@@ -1,0 +1,54 @@
+"""What a name means that can answer: a run, an adapter, or a backbone as the image model it is."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from mtrans.core.errors import CheckpointError
+from mtrans.core.settings import RunSettings
+from mtrans.models.lora import ADAPTER_FILE
+from mtrans.train.run_folder import RunFolder
+
+
+def find_adapter(path: Path) -> tuple[Path | None, RunFolder | None]:
+    """Finds the adapter behind a path.
+
+    Args:
+        path: A run folder, an adapter folder, or anything else.
+
+    Returns:
+        The adapter folder and the run it belongs to; None for what is not there.
+
+    Raises:
+        CheckpointError: A run that has no adapter yet.
+    """
+    if (path / ADAPTER_FILE).is_file():
+        parent = RunFolder(path.parent)
+        return path, parent if path.name == "adapter" and parent.run_file.is_file() else None
+    run = RunFolder(path)
+    if not run.run_file.is_file():
+        return None, None
+    if run.state() != "finished":
+        raise CheckpointError(
+            f"'{path}' holds an unfinished run; `mtrans adapt` with the same settings finishes it"
+        )
+    if not (run.adapter / ADAPTER_FILE).is_file():
+        raise CheckpointError(f"'{path}' holds a run without an adapter folder; run it again")
+    return run.adapter, run
+
+
+def as_image_model(settings: RunSettings) -> RunSettings:
+    """Returns the settings under which nothing is untrained: each frame an image, then the mean.
+
+    Without an adapter, temporal attention, routers and positions would hold random numbers.
+    """
+    model = dataclasses.replace(
+        settings.model,
+        connector="mqt",
+        mqt=False,
+        routing="off",
+        temporal_position="none",
+        pool="mean",
+    )
+    return dataclasses.replace(settings, model=model)
