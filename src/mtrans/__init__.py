@@ -1,6 +1,7 @@
 """mtrans: turn an image multimodal model into a video model with a handful of labelled clips.
 
-`mtrans.load` is the front door; see `mtrans.app.api`. Importing this package imports nothing heavy.
+`mtrans.load` is the front door (`mtrans.app.api`), `mtrans.crossval` the protocol for small data
+(`mtrans.app.crossval`). Importing this package imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -8,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load"]
+__all__ = ["__version__", "crossval", "load"]
 
 if TYPE_CHECKING:
     from mtrans.app.api import load
+    from mtrans.app.crossval import crossval
 
 
 def __getattr__(name: str) -> Any:
@@ -19,4 +21,8 @@ def __getattr__(name: str) -> Any:
         from mtrans.app.api import load
 
         return load
+    if name == "crossval":
+        from mtrans.app.crossval import crossval
+
+        return crossval
     raise AttributeError(f"module 'mtrans' has no attribute '{name}'")

@@ -6,7 +6,12 @@ import csv
 import json
 from pathlib import Path
 
+import pytest
+
+import mtrans as package
 from mtrans.app.commands_crossval import spread
+from mtrans.core.errors import SettingsError
+from mtrans.data.manifest import read_manifest
 
 from .conftest import Command, one_line_error
 
@@ -24,9 +29,39 @@ def test_mistakes_are_one_line(mtrans: Command, small: Path, tmp_path: Path) -> 
     common = ["crossval", "--data", small / "train.jsonl", "--out", tmp_path / "cv"]
     one_line_error(mtrans(*common), "no folds", "--folds 5")
     one_line_error(mtrans(*common, "--folds", 2, "--val", 1), "--val")
+    one_line_error(mtrans(*common, "--repeats", 3), "one partition", "--folds 5")
     one_line_error(mtrans(*common, "--folds", 2, "--nuisance", "spede"), "did you mean 'speed'")
     one_line_error(mtrans(*common, "--folds", 2, "--contenders", "txt"), "did you mean 'text'")
     assert not (tmp_path / "cv" / "runs").exists()
+
+
+def test_from_python(small: Path, tmp_path: Path) -> None:
+    samples = [s for s in read_manifest(small / "train.jsonl") if s.choices]
+    common = {"folds": 2, "val": 0.0, "backbone": small / "backbone", "device": "cpu"}
+    with pytest.raises(SettingsError, match="one partition"):
+        package.crossval(samples, tmp_path / "no", repeats=2)
+    said: list[str] = []
+    found = package.crossval(
+        samples,
+        tmp_path / "cv",
+        **common,
+        seeds=[3],
+        frames=2,
+        steps=1,
+        batch=4,
+        settings={"prompt": {"template": "tiny"}, "lora.rank": 2, "train.precision": "fp32"},
+        say=said.append,
+    )
+    assert found.failure is None
+    assert [row.contender for row in found.results.rows] == [
+        *("mtrans", "text", "majority", "shortcut floor")
+    ]
+    assert found.results.rows[0].seeds == [3]
+    assert found.results.rows[0].overall.n == len(samples)
+    assert "| shortcut floor | " in found.table
+    assert found.table == (tmp_path / "cv" / "table.md").read_text()
+    assert "<html" in found.report.read_text()
+    assert said
 
 
 def test_fights(mtrans: Command, shared_data: Path, tmp_path: Path) -> None:

@@ -116,6 +116,35 @@ def test_given_folds_are_taken_and_leaks_stop_a_strict_one(small, budget, tmp_pa
     assert not (tmp_path / "out" / "folds").exists()
 
 
+def test_repeats_are_other_partitions_and_each_answers_everything(small, budget, tmp_path):
+    manifest = small / "train.jsonl"
+    with pytest.raises(SettingsError, match="one partition; make folds"):
+        Protocol(manifest, repeats=2)
+    protocol = Protocol(manifest, folds=2, val=0.0, seed=3, repeats=2)
+    folds = divide(protocol)
+    assert [f.name for f in folds] == [f"repeat{r}-fold{n}" for r in (1, 2) for n in (1, 2)]
+    assert [f.test for f in folds[:2]] == [f.test for f in divide(replace(protocol, repeats=1))]
+    assert {s.id for s in folds[0].test} not in ({s.id for s in f.test} for f in folds[2:])
+    small_budget = {**budget, "contenders": ["text"], "seeds": [0], "vary": {}}
+    rounds = prepare(protocol, small_budget, tmp_path, say=print)
+    assert failures(run(rounds, say=print), rounds.runs) is None
+    found = publish(rounds)
+    everything = len(read_manifest(manifest))
+    assert [row.contender for row in found.results.rows] == ["text", "majority", "shortcut floor"]
+    for row, detail in zip(found.results.rows, found.details, strict=True):
+        file = tmp_path / "pooled" / row.contender.replace(" ", "-") / "predictions.jsonl"
+        answers = read_predictions(file)
+        assert len({p.id for p in answers}) == len(answers) == 2 * everything
+        assert row.overall.clusters == 8
+        for repeat, value in detail.repeats.items():
+            part = [p for p in answers if p.id.endswith(f"#{repeat}") and p.choices]
+            assert value == pytest.approx(sum(p.choice == p.label for p in part) / len(part))
+        assert list(detail.repeats) == ["repeat1", "repeat2"]
+    page = (tmp_path / "table.md").read_text()
+    assert "2 folds (stratified, no video torn apart, seed 3 to 4: 2 partitions)" in page
+    assert "### by repeat" in page
+
+
 def test_what_can_not_be_done_is_said(small, budget, tmp_path):
     fixed = [replace(s, split="train") for s in read_manifest(small / "train.jsonl")]
     write_manifest(tmp_path / "all.jsonl", fixed)

@@ -55,6 +55,10 @@ def crossval(
         By,
         typer.Option(metavar="UNIT", help="What is never torn apart: video, group or speaker."),
     ] = By.video,
+    repeats: Annotated[
+        int,
+        typer.Option(min=1, help="Make folds so many times over, with fold seed, +1, +2, ..."),
+    ] = 1,
     val: Annotated[
         float, typer.Option(help="Share of the training clips to choose on; 0: none.")
     ] = 0.15,
@@ -113,35 +117,36 @@ def crossval(
     stand beside the result. Hyper-parameters are chosen on a part of the training folds. Stopped,
     the same command goes on where it was. Options that repeat take several values at once.
     """
-    from mtrans.core.errors import SettingsError
-    from mtrans.report.study import build_study
-    from mtrans.study.crossval import Protocol, prepare, run
-    from mtrans.study.crossval_results import publish
-    from mtrans.study.grid import failures
+    from mtrans.app.crossval import crossval as cross_validate
 
-    if not 0 <= val < 1:
-        raise SettingsError(f"--val {val}: wanted a share from 0 to below 1")
     output.quiet_libraries()
-    protocol = Protocol(data.resolve(), folds, by.value, val, fold_seed, tuple(nuisance or ()))
-    common = {"backbone": backbone, "device": device}
-    budget: dict[str, Any] = {
-        "contenders": list(dict.fromkeys([preset, "text", *(contenders or ())])),
-        "seeds": seeds or [0],
-        "set": {k: v for k, v in common.items() if v is not None} | _pairs(set_ or ()),
-        "search": _pairs(search or (), several=True),
-        "vary": {"fraction": sorted(fraction)} if fraction else {},
-    }
-    numbers = {"frames": frames, "steps": steps, "batch": batch}
-    budget |= {key: n for key, n in numbers.items() if n is not None}
-    with output.progress("comparing folds") as step:
-        rounds = prepare(protocol, budget, out, strict=strict, say=output.say, progress=step)
-    outcomes = run(rounds, workers=workers)
-    found = publish(rounds)
-    print((out / "table.md").read_text(encoding="utf-8"))
+    found = cross_validate(
+        *(data, out),
+        folds=folds,
+        by=by.value,
+        repeats=repeats,
+        val=val,
+        fold_seed=fold_seed,
+        contenders=contenders or (),
+        seeds=seeds or (0,),
+        fraction=fraction or (),
+        nuisance=nuisance or (),
+        backbone=backbone,
+        preset=preset,
+        frames=frames,
+        steps=steps,
+        batch=batch,
+        search=_pairs(search or (), several=True),
+        settings=_pairs(set_ or ()),
+        device=device,
+        workers=workers,
+        strict=strict,
+    )
+    print(found.table)
     print(f"tables: {out / 'table.md'}, {out / 'table.csv'}, {out / 'results.json'}")
-    print(f"report: {build_study(found.results, out / 'report.html')}")
-    if failed := failures(outcomes, rounds.runs):
-        raise failed
+    print(f"report: {found.report}")
+    if found.failure:
+        raise found.failure
 
 
 def _pairs(words: list[str] | tuple[str, ...], several: bool = False) -> dict[str, Any]:

@@ -23,11 +23,13 @@ class Fold:
         name: ``fold1``, ... or the name that came with the data.
         train: Samples to train on, in their given order.
         test: Samples to test on.
+        repeat: Which partition of the data it belongs to; folds of one never share a test sample.
     """
 
     name: str
     train: list[Sample]
     test: list[Sample]
+    repeat: int = 1
 
 
 def given_folds(samples: Sequence[Sample]) -> list[Fold]:

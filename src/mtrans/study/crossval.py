@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,8 @@ class Protocol:
         val: Share of each fold's training clips set aside to choose on; 0 for none.
         seed: Of folds that are made, and of the validation parts.
         nuisance: What the shortcut floor sees beside the container's facts.
+        repeats: Partitions to make, with seeds `seed`, `seed` + 1, ...; their folds are called
+            ``repeat1-fold1``, and so on.
     """
 
     data: Path
@@ -61,6 +63,16 @@ class Protocol:
     val: float = 0.15
     seed: int = 0
     nuisance: tuple[str, ...] = ()
+    repeats: int = 1
+
+    def __post_init__(self) -> None:
+        if self.repeats < 1:
+            raise SettingsError(f"repeats={self.repeats}: wanted 1 or more")
+        if self.repeats > 1 and self.folds is None:
+            raise SettingsError(
+                f"repeats={self.repeats}: folds that come with the data are one partition; make"
+                " folds (--folds 5) to repeat, or leave --repeats out"
+            )
 
 
 @dataclass(frozen=True)
@@ -97,7 +109,7 @@ def divide(protocol: Protocol) -> list[Fold]:
     samples = read_manifest(protocol.data)
     check_nuisance(protocol.nuisance, samples)
     if protocol.folds is not None:
-        return make_folds(samples, protocol.folds, unit=protocol.by, seed=protocol.seed)
+        return _partitions(samples, protocol.folds, protocol)
     names = {s.split for s in samples if s.split is not None}
     if not names or names & FIXED:
         found = f"only the splits {', '.join(sorted(names))}" if names else "no split"
@@ -106,6 +118,16 @@ def divide(protocol: Protocol) -> list[Fold]:
             " use `mtrans adapt` and `mtrans eval` on fixed splits"
         )
     return given_folds(samples)
+
+
+def _partitions(samples: list[Sample], count: int, protocol: Protocol) -> list[Fold]:
+    """Makes folds, several times over where they are repeated."""
+    made = []
+    for repeat in range(1, protocol.repeats + 1):
+        folds = make_folds(samples, count, unit=protocol.by, seed=protocol.seed + repeat - 1)
+        prefix = f"repeat{repeat}-" if protocol.repeats > 1 else ""
+        made += [replace(fold, name=prefix + fold.name, repeat=repeat) for fold in folds]
+    return made
 
 
 def prepare(
@@ -144,8 +166,7 @@ def prepare(
         for fold, folder in zip(folds, folders, strict=True)
     ]
     plan = plan_from_dict({"data": sets, **budget})
-    parts = {fold.name: fold.test for fold in folds}
-    leaks = find_leaks(parts, memory=out / RUNS / CACHE / "looks.json", progress=progress)
+    leaks = _leaks(folds, out / RUNS / CACHE / "looks.json", progress)
     heed(leaks, strict=strict, say=say)
     for fold, folder in zip(folds, folders, strict=True):
         folder.mkdir(parents=True, exist_ok=True)
@@ -154,6 +175,22 @@ def prepare(
     rounds = Rounds(protocol, folds, leaks, plan, out)
     write_text(out / RECORD, json.dumps(describe(rounds), indent=1, ensure_ascii=False) + "\n")
     return rounds
+
+
+def _leaks(
+    folds: Sequence[Fold], memory: Path, progress: Callable[[int, int], None] | None
+) -> list[Leak]:
+    """Holds the folds of each partition against each other; clips are read once."""
+    repeats = dict.fromkeys(fold.repeat for fold in folds)
+    return [
+        leak
+        for repeat in repeats
+        for leak in find_leaks(
+            {fold.name: fold.test for fold in folds if fold.repeat == repeat},
+            memory=memory,
+            progress=progress,
+        )
+    ]
 
 
 def run(
@@ -170,7 +207,12 @@ def describe(rounds: Rounds) -> dict[str, Any]:
         "protocol": {**asdict(rounds.protocol), "data": str(data)},
         "data_sha256": file_hash(data),
         "folds": [
-            {"name": fold.name, "train_and_val": len(fold.train), "test": len(fold.test)}
+            {
+                "name": fold.name,
+                "repeat": fold.repeat,
+                "train_and_val": len(fold.train),
+                "test": len(fold.test),
+            }
             for fold in rounds.folds
         ],
         "leaks": [asdict(leak) for leak in rounds.leaks],
@@ -181,8 +223,9 @@ def _inner(fold: Fold, protocol: Protocol) -> dict[str, list[Sample]]:
     """Divides a fold's training samples; its test samples stay away from every choice."""
     if not protocol.val:
         return {"train": fold.train, "test": fold.test}
+    seed = protocol.seed + fold.repeat - 1
     try:
-        placed = hold_out(fold.train, {"val": protocol.val}, unit=protocol.by, seed=protocol.seed)
+        placed = hold_out(fold.train, {"val": protocol.val}, unit=protocol.by, seed=seed)
     except SettingsError as error:
         raise SettingsError(f"{fold.name}: no validation part (--val): {error}") from error
     inner = {

@@ -1,8 +1,9 @@
 """What a cross-validation found: the folds' test answers pooled, rows and floors measured on them.
 
-Pooling, not averaging folds: a question is answered once a seed, by a model that never saw its
-fold; the interval draws whole videos (or groups) over all folds. It treats the folds' models as
-given, so it tells little of how another training set would do: the folds' own values stand beside.
+Pooling, not averaging folds: a question is answered once a seed and repeat, by a model that never
+saw its fold; the interval draws whole videos (or groups) over all folds. It treats the folds'
+models as given, so it tells little of how another training set would do: the values of folds and
+repeats stand beside.
 """
 
 from __future__ import annotations
@@ -54,11 +55,13 @@ class Detail:
 
     Attributes:
         folds: Fold -> the row's value on its test part, mean over seeds.
+        repeats: Partition -> the same on all its folds; empty where there is one only.
         metrics: Other metrics, over all folds and seeds.
         opened: Run -> when models were put to its test part, in ISO 8601; one time if all is well.
     """
 
     folds: dict[str, float]
+    repeats: dict[str, float]
     metrics: list[Score]
     opened: dict[str, list[str]]
 
@@ -155,8 +158,8 @@ def _pooled(rounds: Rounds, variant: Variant, missing: list[str]) -> _Pool:
     found = _Pool(variant, {}, {}, [], {})
     parts: dict[int, list[list[Prediction]]] = {}
     choices: list[dict[str, Any]] = []
-    for data in plan.data:
-        mine = replace(variant, data=data)
+    for data, fold in zip(plan.data, rounds.folds, strict=True):
+        number, mine = fold.repeat, replace(variant, data=data)
         chosen, _ = choose(plan, mine, folder)
         if chosen is None:
             missing.append(f"{RUNS}/{data.name}/{variant.label}")
@@ -167,7 +170,8 @@ def _pooled(rounds: Rounds, variant: Variant, missing: list[str]) -> _Pool:
             if not measurable(run):
                 missing.append(str(run.path.relative_to(rounds.out)))
                 continue
-            parts.setdefault(seed, []).append(read_predictions(run.predictions()))
+            answers = read_predictions(run.predictions())
+            parts.setdefault(seed, []).append([_named(rounds, p, number) for p in answers])
             found.costs.append(run.info().get("cost") or {})
             meta = json.loads(run.predictions().with_suffix(".meta.json").read_text("utf-8"))
             found.opened[str(run.path.relative_to(folder))] = meta.get("opened") or []
@@ -195,8 +199,12 @@ def _floors(rounds: Rounds) -> list[tuple[str, dict[str, Any], list[Prediction]]
             train: list[Sample] = read_manifest(str(data.train))
             if fraction is not None:
                 train = take_fraction(train, fraction)
-            answers[MAJORITY] += majority(train, fold.test)
-            answers[SHORTCUT] += shortcut(train, fold.test, facts, rounds.protocol.nuisance)
+            guesses = {
+                MAJORITY: majority(train, fold.test),
+                SHORTCUT: shortcut(train, fold.test, facts, rounds.protocol.nuisance),
+            }
+            for name, some in guesses.items():
+                answers[name] += [_named(rounds, p, fold.repeat) for p in some]
         made += [(name, dict(point), found) for name, found in answers.items()]
     return made
 
@@ -204,16 +212,12 @@ def _floors(rounds: Rounds) -> list[tuple[str, dict[str, Any], list[Prediction]]
 def _detail(rounds: Rounds, by_seed: BySeed, row: Row, opened: dict[str, list[str]]) -> Detail:
     """Measures the folds and the other metrics, and keeps the pooled answers with their slices."""
     metric = row.overall.metric
-    ids = {fold.name: {s.id for s in fold.test} for fold in rounds.folds}
-    folds = {}
-    for name, mine in ids.items():
-        values = [
-            score.value
-            for part in by_seed.values()
-            for score in measure([p for p in part if p.id in mine], [metric], resamples=2)
-        ]
-        if values:
-            folds[name] = float(np.mean(values))
+    folds: dict[str, float | None] = {}
+    repeats: dict[str, set[str]] = {}
+    for fold in rounds.folds:
+        mine = {_id(rounds, s.id, fold.repeat) for s in fold.test}
+        folds[fold.name] = _mean(by_seed, mine, metric)
+        repeats.setdefault(f"repeat{fold.repeat}", set()).update(mine)
     pooled = pool(by_seed) if len(by_seed) > 1 else next(iter(by_seed.values()))
     label = "-".join([row.contender, *(f"{k}-{text(v)}" for k, v in row.point.items())])
     file = rounds.out / "pooled" / label.replace(" ", "-") / "predictions.jsonl"
@@ -222,7 +226,31 @@ def _detail(rounds: Rounds, by_seed: BySeed, row: Row, opened: dict[str, list[st
     cluster = rounds.protocol.by
     scores = score_predictions(file, metrics=metrics, resamples=1000, cluster=cluster)
     others = [s for s in scores if not s.slice and s.metric != metric]
-    return Detail(folds, others, opened)
+    over = {name: _mean(by_seed, mine, metric) for name, mine in repeats.items()}
+    return Detail(_known(folds), _known(over) if len(over) > 1 else {}, others, opened)
+
+
+def _mean(by_seed: BySeed, ids: set[str], metric: str) -> float | None:
+    """Returns the mean over seeds of a metric on some of the answers."""
+    values = [
+        score.value
+        for part in by_seed.values()
+        for score in measure([p for p in part if p.id in ids], [metric], resamples=2)
+    ]
+    return float(np.mean(values)) if values else None
+
+
+def _known(values: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _named(rounds: Rounds, prediction: Prediction, repeat: int) -> Prediction:
+    return replace(prediction, id=_id(rounds, prediction.id, repeat))
+
+
+def _id(rounds: Rounds, name: str, repeat: int) -> str:
+    """Returns a question's name in one of several partitions, each of which answers it."""
+    return f"{name}#repeat{repeat}" if rounds.protocol.repeats > 1 else name
 
 
 def _metrics(data: Path, predictions: Sequence[Prediction]) -> list[str]:

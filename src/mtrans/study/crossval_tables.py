@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from mtrans.data.folds import Fold
 from mtrans.data.leaks import Leak
+from mtrans.measure.units import shown
 from mtrans.study.crossval import Protocol
 from mtrans.study.floors import CONTAINER
 from mtrans.study.plan import StudyPlan, text
@@ -21,14 +22,18 @@ if TYPE_CHECKING:
 
 def about(protocol: Protocol, folds: Sequence[Fold], plan: StudyPlan) -> str:
     """Returns what the numbers are, in a paragraph."""
-    tests = [s for fold in folds for s in fold.test]
+    tests = [s for fold in folds if fold.repeat == 1 for s in fold.test]
+    count = len(folds) // protocol.repeats
     videos = len({s.video for s in tests} - {None})
     made = (
         "as the data name them"
         if protocol.folds is None
         else f"stratified, no {protocol.by} torn apart, seed {protocol.seed}"
     )
-    words = [f"{len(folds)} folds ({made}) of {len(tests)} questions about {videos} videos."]
+    if protocol.repeats > 1:
+        last = protocol.seed + protocol.repeats - 1
+        made += f" to {last}: {protocol.repeats} partitions"
+    words = [f"{count} folds ({made}) of {len(tests)} questions about {videos} videos."]
     words.append(
         f"{100 * protocol.val:g} % of each fold's training data are its validation part, on which"
         " alone anything is chosen."
@@ -52,8 +57,10 @@ def to_markdown(results: Results, details: Sequence[Detail], leaks: Sequence[Lea
     """Returns the tables: all folds together (floors first), each fold, other metrics, remarks."""
     pairs = list(zip(results.rows, details, strict=True))
     pairs.sort(key=lambda pair: bool(pair[0].seeds))  # floors first; the rest keep their order
-    shown = Results(results.plan, [row for row, _ in pairs], results.missing, results.about)
-    lines = [markdown(shown), "### by fold", "", *_folds(pairs), ""]
+    ordered = Results(results.plan, [row for row, _ in pairs], results.missing, results.about)
+    lines = [markdown(ordered), "### by fold", "", *_parts(pairs, "folds"), ""]
+    if any(detail.repeats for _, detail in pairs):
+        lines += ["### by repeat", "", *_parts(pairs, "repeats"), ""]
     metrics = list(dict.fromkeys(s.metric for _, d in pairs for s in d.metrics))
     if metrics:
         lines += ["### other metrics", "", *_metrics(pairs, metrics), ""]
@@ -66,16 +73,18 @@ def to_markdown(results: Results, details: Sequence[Detail], leaks: Sequence[Lea
     return "\n".join(lines)
 
 
-def _folds(pairs: Sequence[tuple[Row, Detail]]) -> list[str]:
-    names = list(dict.fromkeys(name for _, d in pairs for name in d.folds))
-    heads = ["", *names, "mean", "SD over folds", "pooled", "standard error"]
+def _parts(pairs: Sequence[tuple[Row, Detail]], kind: Literal["folds", "repeats"]) -> list[str]:
+    names = list(dict.fromkeys(name for _, d in pairs for name in getattr(d, kind)))
+    heads = ["", *names, "mean", f"SD over {kind}", "pooled", "standard error"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for row, detail in pairs:
-        values = [detail.folds[name] for name in names if name in detail.folds]
-        cells = [_percent(detail.folds.get(name)) for name in names]
+        metric = row.overall.metric
+        found: dict[str, float] = getattr(detail, kind)
+        values = [found[name] for name in names if name in found]
+        cells = [_cell(metric, found.get(name)) for name in names]
         spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
-        cells += [_percent(float(np.mean(values)) if values else None), _percent(spread)]
-        cells += [_percent(row.overall.value), _percent(row.overall.standard_error)]
+        cells += [_cell(metric, float(np.mean(values)) if values else None), _cell(metric, spread)]
+        cells += [_cell(metric, row.overall.value), _cell(metric, row.overall.standard_error)]
         lines.append(f"| {' | '.join([label(row), *cells])} |")
     return lines
 
@@ -88,11 +97,11 @@ def _metrics(pairs: Sequence[tuple[Row, Detail]], metrics: Sequence[str]) -> lis
         for name in metrics:
             score = by_name.get(name)
             interval = (
-                f" [{100 * score.low:.1f}, {100 * score.high:.1f}]"
+                f" [{shown(name, score.low)}, {shown(name, score.high)}]"
                 if score and score.low is not None and score.high is not None
                 else ""
             )
-            cells.append(_percent(score.value if score else None) + interval)
+            cells.append(_cell(name, score.value if score else None) + interval)
         lines.append(f"| {' | '.join([label(row), *cells])} |")
     return lines
 
@@ -102,5 +111,5 @@ def label(row: Row) -> str:
     return ", ".join([row.contender, *(f"{k}={text(v)}" for k, v in row.point.items())])
 
 
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.1f}"
+def _cell(metric: str, value: float | None) -> str:
+    return "" if value is None else shown(metric, value)

@@ -18,10 +18,10 @@ from mtrans.core.errors import SettingsError
 from mtrans.core.records import Prediction, Sample
 from mtrans.core.runtime import pick_device
 from mtrans.core.settings import ModelSettings, PromptSettings
-from mtrans.data.folds import Fold, hold_out
+from mtrans.data.folds import Fold, given_folds, hold_out
 from mtrans.data.manifest import read_manifest
 from mtrans.data.prompts import build_prompt
-from mtrans.study.crossval import Protocol, divide
+from mtrans.study.crossval import FIXED
 from mtrans.study.text_control.lm import FrozenLM, load_lm
 from mtrans.study.text_control.probe import answer, check_samples, choose_probe
 from mtrans.study.text_control.record import STYLE, Control, Rounds, Texts, write_control
@@ -92,8 +92,13 @@ def _rounds(texts: Texts) -> Rounds:
                 "--val without --test: with folds a part of each fold's training samples is the"
                 " validation part; give --test too, or leave --val out"
             )
-        protocol = Protocol(texts.data, by=texts.by, val=texts.share, seed=texts.seed)
-        folds = divide(protocol)
+        samples = read_manifest(texts.data)
+        if {s.split for s in samples} & {None, *FIXED}:
+            raise SettingsError(
+                f"{texts.data}: no --test, and its samples name no folds; give --test, or a"
+                " manifest with folds (`mtrans data list NAME` shows split schemes)"
+            )
+        folds = given_folds(samples)
     else:
         folds = [Fold("test", read_manifest(texts.data), read_manifest(texts.test))]
     rounds: dict[str, dict[str, Sequence[Sample]]] = {}
