@@ -89,6 +89,13 @@ def test_a_calibration_is_shown_beside_what_the_model_gives(path: Path) -> None:
     )
 
 
+def test_a_calibration_that_harms_is_called_so(path: Path) -> None:
+    harm = made(path, ["calibration"], calibration=Calibration("temperature", 3.0))["parts"]
+    assert any("does not help" in line for line in harm["calibration"]["says"])
+    good = made(path, ["calibration"], calibration=Calibration("temperature", 1 / 3))["parts"]
+    assert not any("does not help" in line for line in good["calibration"]["says"])
+
+
 def test_open_answers_alone_leave_every_part_out_with_a_reason(tmp_path: Path) -> None:
     path = tmp_path / "predictions_val.jsonl"
     write_predictions(path, [open_prediction(i, "cut", "cut") for i in range(5)])

@@ -177,6 +177,16 @@ def of_calibration(found: Found) -> list[str]:
             f" {verdict}; calibration error {points(error['value'])}"
             f"{ends(error['low'], error['high'])}."
         )
+    losses = [
+        next(s["value"] for s in variant["scores"] if s["metric"] == "nll")
+        for variant in found["variants"]
+    ]
+    if losses[-1] > losses[0]:
+        says.append(
+            "Calibrating does not help here: the mean -log p of the right candidate is"
+            f" {losses[-1]:.3f} with it and {losses[0]:.3f} without; the clips it was fitted on"
+            " may be unlike these."
+        )
     last = found["variants"][-1]
     half = min(last["selective"], key=lambda row: abs(row["coverage"] - 0.5))
     whole = last["selective"][-1]

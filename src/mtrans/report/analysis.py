@@ -158,8 +158,9 @@ def _reliability(variants: Sequence[Part]) -> dict[str, Any]:
                 high=[r["accuracy_high"] for r in ends],
             )
         )
-    least = min(x for line in lines for x in line.x)
-    lines.append(Series("as it should be", [least, 1.0], [least, 1.0]))
+    seen = [x for line in lines for x in line.x]
+    ends_of = [min(seen), max(seen)]
+    lines.append(Series("as it should be", ends_of, ends_of))
     return _chart("Right answers against confidence", lines, "confidence")
 
 
