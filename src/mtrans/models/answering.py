@@ -206,6 +206,8 @@ class AnsweringMixin(Base):
             SettingsError: No vision input, no prompt, or the wrong number of visual places.
         """
         asked, how = ModelInputs.split(inputs)
+        if self.answers_itself:
+            return cast(Tensor, self._own_generate(asked, int(how.get("pad_token_id") or 0)))
         read = self._read(asked)
         given = {"inputs_embeds": read.embeds, "attention_mask": read.seen}
         if self.config.use_decoder_only_language_model:

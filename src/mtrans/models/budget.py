@@ -29,12 +29,15 @@ def count_trained(config: Any, model: ModelSettings, lora: LoraSettings) -> int:
         lora: The low-rank pairs.
 
     Returns:
-        Trained parameters.
+        Trained parameters; of a design with a classifier, with two classes.
     """
     slim = copy.deepcopy(config)
     slim.text_config.num_hidden_layers = 1  # nothing in the LLM is trained
+    family: Any = FAMILIES[config.model_type]
     with torch.device("meta"):
-        made = FAMILIES[config.model_type](slim, settings=model)
+        made: Any = family(slim, settings=model)
+        if made.answers_itself:
+            made.set_answers([[0], [1]])
         return trainable_parameters(attach_adapter(made, lora))["total"]
 
 

@@ -94,6 +94,8 @@ def save_adapter(
         "model": settings_to_config(cast(Any, peft_model).settings),
         "lora": {**dataclasses.asdict(lora), "targets": list(lora.targets)},
     }
+    if answers := getattr(cast(Any, peft_model).config, "mtrans_answers", None):
+        record["answers"] = answers
     (folder / ADAPTER_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
@@ -106,12 +108,14 @@ class AdapterRecord:
         weights: Hash of that backbone's frozen weights.
         model: The switches.
         lora: The low-rank pairs.
+        answers: Token ids of the answers that a connector with a classifier knows.
     """
 
     backbone: str
     weights: str
     model: ModelSettings
     lora: LoraSettings
+    answers: tuple[tuple[int, ...], ...] = ()
 
 
 def read_adapter(folder: str | Path) -> AdapterRecord:
@@ -134,6 +138,7 @@ def read_adapter(folder: str | Path) -> AdapterRecord:
             weights=data["weights"],
             model=settings_from_config(data["model"]),
             lora=settings_from_dict({"lora": data["lora"]}).lora,
+            answers=tuple(tuple(answer) for answer in data.get("answers", ())),
         )
     except OSError as error:
         raise CheckpointError(
@@ -173,6 +178,8 @@ def load_adapter(
             f"adapter '{folder}' has other switches than the model ({differ}); build the model with"
             " the adapter's own"
         )
+    if record.answers:
+        model.set_answers(record.answers)
     try:
         peft_model = PeftModel.from_pretrained(model, str(folder), is_trainable=trainable)
     except (OSError, ValueError, RuntimeError) as error:

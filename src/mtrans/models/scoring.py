@@ -58,6 +58,8 @@ class ScoringMixin(Base):
         row = torch.arange(len(counts), device=device).repeat_interleave(
             torch.tensor(counts, device=device)
         )
+        if self.answers_itself:
+            return self._own_choices(choices, asked)
         answers = pad_sequence(flat, batch_first=True, padding_value=-100)
         read = self._read(asked)
         decoder_only = self.config.use_decoder_only_language_model

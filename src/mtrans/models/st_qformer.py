@@ -202,11 +202,13 @@ class SpatialTemporalLayer(nn.Module):
         inner, frames = attention.attention, queries.shape[1]
         heads = inner.num_attention_heads
         query = rearrange(inner.query(queries), "b t q (h d) -> (b t) h q d", h=heads)
-        mixed = self._absorbed(inner, query, clip.patches)
+        # patches that are hidden need their scores: the plain way
+        mixed = None if clip.patch_bias is not None else self._absorbed(inner, query, clip.patches)
         if mixed is None:
             key = rearrange(inner.key(clip.patches), "f p (h d) -> f h p d", h=heads)
             value = rearrange(inner.value(clip.patches), "f p (h d) -> f h p d", h=heads)
-            mixed = routed_attention(query, key, value, dropout=self._drop())
+            bias = clip.patch_bias
+            mixed = routed_attention(query, key, value, bias=bias, dropout=self._drop())
         mixed = rearrange(mixed, "(b t) h q d -> b t q (h d)", t=frames)
         return cast(Tensor, attention.output(mixed, queries))
 

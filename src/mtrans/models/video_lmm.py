@@ -31,6 +31,7 @@ from mtrans.models.connectors import CONNECTORS
 from mtrans.models.connectors.base import ClipBatch, Connector, Visual
 from mtrans.models.frozen import hold_still, is_frozen
 from mtrans.models.inputs import ModelInputs
+from mtrans.models.own_answers import OwnAnswersMixin
 from mtrans.models.routing import LayerRouting, Router
 from mtrans.models.scoring import ScoringMixin
 from mtrans.models.temporal import SharedLinear
@@ -45,7 +46,8 @@ class VideoLMMOutput(ModelOutput):
 
     Attributes:
         loss: Mean cross-entropy over the answer tokens, where labels were given.
-        logits: float[B, S, V] (decoder-only; with labels only if ``all_logits``), or the decoder's.
+        logits: float[B, S, V] (decoder-only; with labels only if ``all_logits``), or the decoder's;
+            float[B, n] over the known answers where the connector answers by itself.
         visual_tokens: float[B, K, D].
         routing: Routing probabilities of each layer.
     """
@@ -76,7 +78,7 @@ def place_of(settings: ModelSettings) -> str:
     return "st_qformer" if settings.connector == "mqt" else "connector"
 
 
-class VideoLMM(AnsweringMixin, ScoringMixin):
+class VideoLMM(AnsweringMixin, ScoringMixin, OwnAnswersMixin):
     """What both families share; a mixin in front of the transformers class.
 
     Args:
@@ -99,6 +101,8 @@ class VideoLMM(AnsweringMixin, ScoringMixin):
         config.mtrans = settings_to_config(settings)
         made = CONNECTORS.get(settings.connector)(config, self.qformer, settings)
         self.add_module(place_of(settings), made)
+        if made.answers_itself and (answers := getattr(config, "mtrans_answers", None)):
+            self.set_answers(answers)
 
     @property
     def connecting(self) -> Connector:
@@ -193,6 +197,14 @@ class VideoLMM(AnsweringMixin, ScoringMixin):
 
     def encode_clips(self, inputs: ModelInputs) -> Visual:
         """As :meth:`encode_video`, which says what it takes and raises, with the tokens' mask."""
+        visual: Visual = self.connecting(self._clips(inputs))
+        if self.connecting.tokens_in == "llm":
+            return visual
+        tokens = self.language_projection(visual.tokens.to(self._projection_dtype))
+        return visual._replace(tokens=tokens)
+
+    def _clips(self, inputs: ModelInputs) -> ClipBatch:
+        """Returns what a connector is given of a batch."""
         patches = self._patches(inputs)
         batch, frames = patches.shape[:2]
         times, mask = inputs.frame_times, inputs.frame_mask
@@ -201,23 +213,17 @@ class VideoLMM(AnsweringMixin, ScoringMixin):
         if mask is None:
             mask = torch.ones(batch, frames, dtype=torch.bool, device=patches.device)
         reads = self.reads_qformer_text
-        visual: Visual = self.connecting(
-            ClipBatch(
-                qformer=self.qformer,
-                query_tokens=self.query_tokens,
-                patches=patches,
-                times=times,
-                frame_mask=mask.bool(),
-                input_ids=inputs.qformer_input_ids if reads else None,
-                attention_mask=inputs.qformer_attention_mask if reads else None,
-                pixels=self._pixels(inputs) if self.needs_pixels else None,
-                vision=self.vision_model,
-            )
+        return ClipBatch(
+            qformer=self.qformer,
+            query_tokens=self.query_tokens,
+            patches=patches,
+            times=times,
+            frame_mask=mask.bool(),
+            input_ids=inputs.qformer_input_ids if reads else None,
+            attention_mask=inputs.qformer_attention_mask if reads else None,
+            pixels=self._pixels(inputs) if self.needs_pixels else None,
+            vision=self.vision_model,
         )
-        if self.connecting.tokens_in == "llm":
-            return visual
-        tokens = self.language_projection(visual.tokens.to(self._projection_dtype))
-        return visual._replace(tokens=tokens)
 
     @property
     def needs_pixels(self) -> bool:
@@ -277,6 +283,9 @@ class VideoLMM(AnsweringMixin, ScoringMixin):
             SettingsError: No vision input, no prompt, or the wrong number of visual places.
         """
         asked, rest = ModelInputs.split(inputs)
+        if self.answers_itself:
+            loss, scores = self._own_loss(asked, labels, num_items_in_batch)
+            return VideoLMMOutput(loss=loss, logits=scores)
         visual, routing, embeds, seen = self._read(asked)
         decoder_only = self.config.use_decoder_only_language_model
         answer = self._decode if decoder_only else self._encode_decode

@@ -103,7 +103,7 @@ def adapt(
             progress and where.main,
         )
         return run
-    backbone = fresh_backbone(settings, backbone, where.device)
+    backbone = fresh_backbone(settings, backbone, where.device, train)
     if backbone.base.needs_pixels and settings.train.use_cache:
         words = f"model.connector={settings.model.connector} works inside the ViT"
         say(f"{words}: the ViT runs in every step, the feature cache is not used", where.main)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from peft import set_peft_model_state_dict
 from peft.utils import load_peft_weights
 
 from mtrans.core.errors import CheckpointError
+from mtrans.core.records import Sample
 from mtrans.core.runtime import pick_dtype, seed_everything
 from mtrans.core.settings import RunSettings
 from mtrans.models.answering import LossForm
@@ -18,12 +20,25 @@ from mtrans.models.loading import Backbone, load_backbone
 from mtrans.models.lora import attach_adapter, save_adapter
 from mtrans.models.video_lmm import NEW_MODULES
 from mtrans.train.run_folder import write_settings
+from mtrans.train.sources import make_collator
 
 
 def fresh_backbone(
-    settings: RunSettings, backbone: Backbone | None, device: torch.device
+    settings: RunSettings,
+    backbone: Backbone | None,
+    device: torch.device,
+    train: Sequence[Sample] = (),
 ) -> Backbone:
     """Returns the backbone with a new adapter whose start depends on the seed alone.
+
+    Args:
+        settings: Of the run.
+        backbone: One that is loaded, or None.
+        device: Where to.
+        train: Training samples, whose answers and candidates a design with a classifier learns.
+
+    Returns:
+        The backbone; the one given, where one was.
 
     Raises:
         CheckpointError: The backbone given has an adapter, or other switches.
@@ -41,6 +56,13 @@ def fresh_backbone(
     if device.type == "cpu":
         # the fused kernel's backward pass was measured slower than plain products (docs/LOG.md)
         backbone.base.language_model.set_attn_implementation("eager")
+    if backbone.base.answers_itself:
+        collate = make_collator(backbone, settings)
+        known = {answer for s in train for answer in (*(s.choices or ()), s.answer) if answer}
+        ids = (tuple(collate.answer_ids(answer)) for answer in sorted(known))
+        backbone.base.set_answers(
+            list(dict.fromkeys(ids))
+        )  # case and spaces may be all that differs
     seed_everything(settings.train.seed)
     for module in backbone.base.modules():
         if isinstance(module, NEW_MODULES):

@@ -38,8 +38,31 @@ def wake(module, scale=0.3):
     return module
 
 
+ANSWERS = [[10], [11], [12], [13], [10, 11], [12, 13]]
+"""What designs with a classifier know."""
+
+
+def knowing(model):
+    """The model, with its answers where the connector needs them."""
+    if model.answers_itself:
+        model.set_answers(ANSWERS)
+    return model
+
+
+def built(name: str, switches=None, **more):
+    return knowing(tiny_video_model(switches or settings(name), **more))
+
+
 def adapted(name: str, **more):
-    return wake(attach_adapter(tiny_video_model(settings(name), **more), LORA)).eval()
+    return wake(attach_adapter(built(name, **more), LORA)).eval()
+
+
+def labelled(model, **shape):
+    """A batch whose answers are known ones."""
+    batch = tiny_batch(model, answer=2, **shape)
+    batch["input_ids"][:, -2:] = torch.tensor([[10, 11], [12, 13]])
+    batch["labels"][:, -2:] = batch["input_ids"][:, -2:]
+    return batch
 
 
 def close(a, b):
@@ -76,8 +99,12 @@ def test_it_says_what_it_is(name):
 @FAMILIES
 @torch.no_grad()
 def test_visual_tokens_are_as_many_as_it_says(name, family):
-    model = tiny_video_model(settings(name), family=family)
+    model = built(name, family=family)
     for frames in (1, 2, 5):
+        if model.answers_itself:
+            assert model.visual_tokens(frames) == 0
+            assert model(**tiny_batch(model, frames=frames)).logits.shape == (2, len(ANSWERS))
+            continue
         pixels = torch.randn(2, frames, 3, 16, 16)
         tokens, _ = model.encode_video(ModelInputs(pixel_values=pixels))
         assert tokens.shape == (2, model.visual_tokens(frames), 32)
@@ -87,7 +114,8 @@ def test_visual_tokens_are_as_many_as_it_says(name, family):
 @FAMILIES
 def test_gradients_reach_exactly_what_it_trains(name, family):
     model = adapted(name, family=family).train()
-    model(**tiny_batch(model, frames=4, answer=2)).loss.backward()
+    frames = 12 if name == "hcrn" else 4  # three clips of four for relations of clips
+    model(**labelled(model, frames=frames)).loss.backward()
     trained = {n for n, p in model.named_parameters() if p.requires_grad}
     assert trained
     whole = {n for n in trained if ".modules_to_save." in n}
@@ -158,7 +186,7 @@ def test_order_of_frames_matters(name):
 @EVERY
 @torch.no_grad()
 def test_without_vision_pixels_do_not_matter(name):
-    model = tiny_video_model(settings(name, vision=False))
+    model = built(name, settings(name, vision=False))
     batch = tiny_batch(model)
     other = {**batch, "pixel_values": torch.randn_like(batch["pixel_values"])}
     assert torch.equal(model(**other).logits, model(**batch).logits)
@@ -183,7 +211,7 @@ def test_cached_features_equal_live_frames_or_are_refused(name):
 def test_a_saved_adapter_gives_the_same_logits_elsewhere(name, tmp_path):
     tiny_image_model().save_pretrained(tmp_path / "base")
     model = VideoInstructBlip.from_pretrained(tmp_path / "base", settings=settings(name))
-    model = wake(attach_adapter(model, LORA)).eval()
+    model = wake(attach_adapter(knowing(model), LORA)).eval()
     save_adapter(model, tmp_path / "a", lora=LORA, backbone="x", weights="y")
     torch.manual_seed(99)
     fresh = VideoInstructBlip.from_pretrained(tmp_path / "base", settings=settings(name))
@@ -193,7 +221,7 @@ def test_a_saved_adapter_gives_the_same_logits_elsewhere(name, tmp_path):
         there, here = again(**batch).logits, model(**batch).logits
         torch.testing.assert_close(there, here, rtol=0, atol=1e-5)  # memory layouts differ
         plain = VideoInstructBlip.from_pretrained(tmp_path / "base", settings=settings(name))
-        assert not torch.allclose(plain.eval()(**batch).logits, model(**batch).logits)
+        assert not torch.allclose(knowing(plain).eval()(**batch).logits, here)
 
 
 @EVERY
@@ -202,9 +230,9 @@ def test_bf16_backbone_and_autocast(name, tmp_path):
     model = VideoInstructBlip.from_pretrained(
         tmp_path, settings=settings(name), dtype=torch.bfloat16
     )
-    model = attach_adapter(model, LORA).train()
+    model = attach_adapter(knowing(model), LORA).train()
     assert {p.dtype for p in model.parameters() if p.requires_grad} == {torch.float32}
-    batch = tiny_batch(model, frames=3, answer=2)
+    batch = labelled(model, frames=3)
     assert model(**batch).loss.isfinite()
     with torch.autocast("cpu", torch.bfloat16):
         model(**batch).loss.backward()
@@ -214,7 +242,7 @@ def test_bf16_backbone_and_autocast(name, tmp_path):
 @EVERY
 def test_resetting_starts_again_from_the_seed(name):
     """What the training loop does before a run: the start depends on the seed alone."""
-    model = tiny_video_model(settings(name))
+    model = built(name)
     starts = []
     for _ in range(2):
         wake(model)
@@ -281,7 +309,7 @@ def test_more_frames_than_positions_are_an_error():
 @EVERY
 def test_eight_clips_are_learnt_by_heart(name):
     torch.manual_seed(0)
-    model = attach_adapter(tiny_video_model(settings(name)), LORA)
+    model = attach_adapter(built(name), LORA)
     batch = tiny_batch(model, batch=8, frames=3, answer=1)
     # the same question for all: only the clips tell the answers apart
     for key in ("qformer_input_ids", "input_ids"):
@@ -309,3 +337,38 @@ def test_eight_clips_are_learnt_by_heart(name):
             return
     right = (scores.argmax(dim=1) + 10 == answers).float().mean()
     raise AssertionError(f"{right:.0%} after {_ + 1} steps")
+
+
+HEADS = [name for name in NAMES if CONNECTORS.get(name).answers_itself]
+
+
+@pytest.mark.parametrize("llm", ["llama", "t5"])
+@pytest.mark.parametrize("name", HEADS)
+@torch.no_grad()
+def test_designs_with_a_classifier_answer_with_what_they_know(name, llm):
+    family = "instructblip" if llm == "llama" else "blip-2"
+    model = built(name, family=family, llm=llm)
+    batch = tiny_batch(model, frames=3)
+    scores = model(**batch).logits
+    torch.testing.assert_close(scores.exp().sum(dim=1), torch.ones(2))
+    first, unknown = model.score_choices([[[11], [12, 13]], [[50], [10]]], **batch)
+    assert torch.equal(first, scores[0, [1, 5]])
+    assert unknown[0] == -20.0
+    before = batch["input_ids"].shape[1] if llm == "llama" else 1
+    written = model.generate(**batch, max_new_tokens=3, pad_token_id=0)[:, before:]
+    for row, best in zip(written.tolist(), scores.argmax(dim=1).tolist(), strict=True):
+        assert [i for i in row if i] == ANSWERS[best]
+    # padding before the prompt, as for generation, changes nothing
+    padded = {k: torch.nn.functional.pad(batch[k], (3, 0)) for k in ("input_ids", "attention_mask")}
+    close(model(**{**batch, **padded}).logits, scores)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_the_answer_behind_the_prompt_is_not_read(name):
+    model = built(name)
+    batch = labelled(model, frames=3)
+    plain = model(**batch).logits
+    batch["input_ids"][:, -2:] = 50
+    close(model(**batch).logits, plain)
+    with pytest.raises(SettingsError, match=r"knows no answers yet"):
+        tiny_video_model(settings(name))(**batch)

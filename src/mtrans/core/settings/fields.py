@@ -22,6 +22,9 @@ ConnectorName = Literal[
     "mlp_concat",
     "aim",
     "st_adapter",
+    "hcrn",
+    "fusion_mult",
+    "fusion_mag",
 ]
 
 

@@ -102,6 +102,9 @@ class Connector(nn.Module):
     dial: ClassVar[Dial] = "model.width"
     """Setting that `model.budget` turns to reach its number of trained parameters."""
 
+    answers_itself: ClassVar[bool] = False
+    """Whether it has a classifier in place of the LLM; then its base is `AnswerHead`."""
+
     width_step: ClassVar[int] = 1
     """What `model.width` must be a multiple of."""
 
