@@ -33,9 +33,10 @@ format: $(STAMP) ## put the style right
 	$(BIN)/ruff check --fix src tests
 	$(BIN)/ruff format src tests
 
-docs: $(STAMP)   ## regenerate the command reference and the page of data sets
+docs: $(STAMP)   ## regenerate the command reference, the pages of data sets and of connectors
 	$(BIN)/python -m mtrans.app.reference > docs/commands.md
 	$(BIN)/python -m mtrans.app.datasets > docs/datasets.md
+	$(BIN)/python -m mtrans.app.connectors > docs/connectors.md
 
 clean:           ## remove the environment and caches (runs and data stay)
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache

@@ -121,7 +121,8 @@ class VideoModel:
             train: Training clips.
             val: Validation clips, for early stopping and the choice of the best adapter.
             out: The run folder to write.
-            baseline: A contender in place of the method: text, single, mean or concat.
+            baseline: A contender in place of the method: text, single, mean, concat, or a connector
+                such as memory_bank (docs/connectors.md).
             resume: Go on with the run that is there; otherwise it is moved to ``<out>.old-<n>``
                 and a new one starts.
             progress: Show progress on standard error.

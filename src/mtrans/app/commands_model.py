@@ -45,7 +45,7 @@ def adapt(
         str | None, typer.Option(help="mtrans, or paper for every published choice.")
     ] = None,
     baseline: Annotated[
-        str | None, typer.Option(help="A contender instead: text, single, mean or concat.")
+        str | None, typer.Option(help="A contender instead; `mtrans study contenders` lists them.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
     set_: Annotated[
@@ -331,6 +331,7 @@ def _plan(settings: RunSettings, train: list[Sample], val: list[Sample] | None, 
     """Prints what a run would do."""
     from mtrans.core.runtime import pick_device, pick_dtype
     from mtrans.data.clips import clips_of
+    from mtrans.models.connectors import CONNECTORS
     from mtrans.models.loading import load_backbone
     from mtrans.train.adapt import check_inputs
     from mtrans.train.callbacks import plan_steps
@@ -347,7 +348,7 @@ def _plan(settings: RunSettings, train: list[Sample], val: list[Sample] | None, 
     made.add_row("steps", f"{plan.total} of {options.batch_size} samples")
     if not settings.model.vision:
         made.add_row("features", "none: the text-only control reads no video")
-    elif not options.use_cache:
+    elif not options.use_cache or CONNECTORS.get(settings.model.connector).needs_pixels:
         made.add_row("features", "computed in every epoch; no cache")
     else:
         dtype = pick_dtype(settings.dtype, device)

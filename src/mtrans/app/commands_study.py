@@ -51,6 +51,23 @@ def show(
     _show(publish(load_study(folder), folder), folder)
 
 
+@study.command("contenders")
+def contenders(
+    backbone: Annotated[
+        str, typer.Option(help="What they are counted on: tiny, a folder, or a published one.")
+    ] = "tiny",
+    frames: Annotated[int, typer.Option(min=1, help="Frames of a clip.")] = 4,
+) -> None:
+    """List the designs that a plan takes by name, with source, visual tokens and size."""
+    from mtrans.app.connectors import HEADS, rows
+
+    output.quiet_libraries()
+    made = output.table(*HEADS, text=3)
+    for row in rows(backbone, frames):
+        made.add_row(*row)
+    output.console().print(made)
+
+
 @study.command("example")
 def example() -> None:
     """Print a commented plan to start from."""

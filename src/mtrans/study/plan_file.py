@@ -33,7 +33,7 @@ data:                       # one set, or a list of sets
 #   motion: [which_way]     # question types measured together
 
 contenders:                 # differences are against the first
-  mtrans:                   # by name: mtrans, paper, text, single, mean, concat
+  mtrans:                   # by name; `mtrans study contenders` shows all
   text:
   concat:
   no-routing:               # own ones: preset, baseline, set
@@ -55,7 +55,7 @@ search:                     # chosen on validation with the first seed
 #   lora.rank: [2, 8, 32]
 #   clips: [50, 150, 600]   # training clips; or fraction: [0.1, 0.25, 1]
 # set:                      # any other setting, for all; `mtrans settings` lists them
-#   train.weight_decay: 0.05
+#   model.budget: 150000    # as many trained parameters for all, as nearly as each can
 """
 """A commented plan, for people to start from."""
 
