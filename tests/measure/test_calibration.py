@@ -98,7 +98,8 @@ def test_the_debiased_error_is_kumars_estimate() -> None:
 
 def test_a_calibrated_predictor_has_almost_no_error_an_overconfident_one_the_known_error() -> None:
     true, over = synthetic(3000), synthetic(3000, over=0.2)
-    assert value("ece", true) < 0.016
+    # noise of the bins alone: half of sqrt(0.19 / 200) is left after debiasing
+    assert value("ece", true) < 0.025
     assert value("overconfidence", true) == pytest.approx(0.0, abs=0.02)
     assert value("ece", over) == pytest.approx(0.2, abs=0.02)
     assert value("overconfidence", over) == pytest.approx(0.2, abs=0.02)
@@ -116,12 +117,14 @@ def test_debiasing_brings_small_samples_nearer_to_the_truth() -> None:
 
 
 def test_the_interval_of_the_calibration_error_covers_the_truth() -> None:
+    # in 150 draws each the interval covers an error of 0.05 in 95 %, and of 0.15 in 93 %; not
+    # centred it would cover 0.05 in 68 %
     inside = 0
-    for seed in range(20):
-        (score,) = measure(synthetic(300, over=0.15, seed=seed), ["ece"], resamples=200)
+    for seed in range(30):
+        (score,) = measure(synthetic(300, over=0.05, seed=seed), ["ece"], resamples=200)
         assert score.low <= score.value <= score.high
-        inside += score.low <= 0.15 <= score.high
-    assert inside >= 16
+        inside += score.low <= 0.05 <= score.high
+    assert inside >= 26
 
 
 def test_intervals_are_drawn_over_videos() -> None:
