@@ -5,8 +5,6 @@ python -m mtrans.app.connectors > docs/connectors.md
 
 from __future__ import annotations
 
-from typing import Any
-
 from mtrans.core.settings import BASELINES, load_settings
 
 HEADS = ("contender", "idea", "from", "tokens", "trained")
@@ -91,14 +89,11 @@ def rows(backbone: str = "tiny", frames: int = 4) -> list[tuple[str, ...]]:
     Raises:
         CheckpointError: No such backbone.
     """
-    import torch
-
-    from mtrans.models.budget import count_trained
+    from mtrans.models.budget import count_trained, without_weights
     from mtrans.models.connectors import CONNECTORS
-    from mtrans.models.loading import FAMILIES, read_config
+    from mtrans.models.loading import read_config
 
     config = read_config(backbone)
-    family: Any = FAMILIES[config.model_type]
     made: list[tuple[str, ...]] = []
     for name in BASELINES:
         settings = load_settings(baseline=name)
@@ -107,9 +102,7 @@ def rows(backbone: str = "tiny", frames: int = 4) -> list[tuple[str, ...]]:
             CONNECTORS.get(name).about,
             CONNECTORS.get(name).source,
         )
-        with torch.device("meta"):
-            model = family(config, settings=settings.model)
-        tokens = model.visual_tokens(seen)
+        tokens = without_weights(config, settings.model).visual_tokens(seen)
         trained = count_trained(config, settings.model, settings.lora)
         made.append((name, idea, source, str(tokens), f"{trained:,}"))
     return made

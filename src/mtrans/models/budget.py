@@ -31,14 +31,29 @@ def count_trained(config: Any, model: ModelSettings, lora: LoraSettings) -> int:
     Returns:
         Trained parameters; of a design with a classifier, with two classes.
     """
+    made = without_weights(config, model)
+    with torch.device("meta"):
+        return trainable_parameters(attach_adapter(made, lora))["total"]
+
+
+def without_weights(config: Any, model: ModelSettings) -> Any:
+    """Builds a design on the meta device, to be counted; with one layer of the LLM.
+
+    Args:
+        config: The InstructBLIP or BLIP-2 config.
+        model: The switches.
+
+    Returns:
+        The assembled model; a design with a classifier knows two answers.
+    """
     slim = copy.deepcopy(config)
     slim.text_config.num_hidden_layers = 1  # nothing in the LLM is trained
     family: Any = FAMILIES[config.model_type]
     with torch.device("meta"):
-        made: Any = family(slim, settings=model)
+        made = family(slim, settings=model)
         if made.answers_itself:
             made.set_answers([[0], [1]])
-        return trainable_parameters(attach_adapter(made, lora))["total"]
+    return made
 
 
 def fit_budget(settings: RunSettings) -> RunSettings:
