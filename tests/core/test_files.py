@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mtrans.core.files import file_hash, write_text
+from mtrans.core.errors import MTransError
+from mtrans.core.files import file_hash, make_folder, write_text
 
 
 @pytest.mark.parametrize("sync", [False, True])
@@ -28,6 +29,22 @@ def test_a_failure_leaves_the_old_text(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
     with pytest.raises(OSError, match="no/such"):
         write_text(tmp_path / "no" / "such" / "b.json", "x")
+
+
+def test_a_folder_that_cannot_be_made_is_one_line_for_the_user(tmp_path: Path) -> None:
+    assert make_folder(tmp_path / "a" / "b").is_dir()
+    assert make_folder(str(tmp_path / "a")) == tmp_path / "a"
+    file = tmp_path / "clip.mp4"
+    file.write_text("x")
+    for place in (file, file / "sub", file / "sub" / "sub"):
+        with pytest.raises(MTransError, match=f"'{file}' is a file") as caught:
+            make_folder(place)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(MTransError, match="'/proc/nowhere' can't be made: "):
+        make_folder("/proc/nowhere")
+    with pytest.raises(MTransError, match=r"x.json' can't be written: Not a directory"):
+        write_text(file / "x.json", "x")
+    assert file.read_text() == "x"
 
 
 def test_hash(tmp_path: Path) -> None:

@@ -11,12 +11,14 @@ from mtrans.core.settings import (
     BASELINES,
     PRESETS,
     RunSettings,
+    TrainSettings,
     flatten,
     load_settings,
     setting_fields,
     settings_from_dict,
     settings_to_dict,
 )
+from mtrans.core.settings.ranges import RANGES
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,70 @@ def test_wrong_ones_are_named(text: str, reason: str) -> None:
     with pytest.raises(SettingsError, match=reason) as caught:
         load_settings(overrides=[text])
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("trian.max_steps=2", "train.max_steps"),
+        ("max_steps=2", "train.max_steps"),
+        ("model.tempral_gate=none", "model.temporal_gate"),
+        ("trane.model.betas=1", None),
+        ("zzz=1", None),
+    ],
+)
+def test_the_nearest_name_is_offered_and_never_all(text: str, near: str | None) -> None:
+    with pytest.raises(SettingsError, match="unknown setting") as caught:
+        load_settings(overrides=[text])
+    if near:
+        assert f"did you mean '{near}'?" in str(caught.value)
+    assert len(str(caught.value)) < 120
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("frames.count=0", "at least 1"),
+        ("train.batch_size=0", "at least 1"),
+        ("train.micro_batch_size=0", "at least 1"),
+        ("train.learning_rate=-1", "above 0"),
+        ("train.learning_rate=.nan", "above 0"),
+        ("train.learning_rate=.inf", "above 0"),
+        ("train.position_learning_rate=0", "above 0"),
+        ("train.betas=2,3", "below 1"),
+        ("train.betas=0.9,1", "below 1"),
+        ("train.seed=-1", "from 0 to 4294967295"),
+        ("train.seed=4294967296", "from 0 to 4294967295"),
+        ("train.epochs=0", "above 0"),
+        ("train.max_steps=0", "-1 to count epochs"),
+        ("train.max_steps=-2", "-1 to count epochs"),
+        ("train.warmup=5", "from 0 to 1"),
+        ("train.evaluate_every=0", "at least 1"),
+        ("train.save_every=0", "at least 1"),
+        ("train.patience=-1", "at least 1"),
+        ("train.workers=-1", "0 or more"),
+        ("train.clip_norm=-1", "0 or more"),
+        ("train.weight_decay=-1", "0 or more"),
+        ("lora.rank=0", "at least 1"),
+        ("lora.alpha=0", "above 0"),
+        ("lora.dropout=1.5", "below 1"),
+        ("model.routing_temperature=0", "above 0"),
+        ("model.temporal_radii=0,-1", "0 or more"),
+        ("prompt.max_text_tokens=0", "at least 1"),
+    ],
+)
+def test_a_number_out_of_range_is_named(text: str, wanted: str) -> None:
+    name = text.partition("=")[0]
+    with pytest.raises(SettingsError, match=wanted) as caught:
+        load_settings(overrides=[text])
+    assert str(caught.value).startswith(f"{name}=")
+    assert "\n" not in str(caught.value)
+
+
+def test_every_range_is_of_a_setting_and_holds_for_the_defaults() -> None:
+    names = {f"{group}.{name}" for group, found in RANGES.items() for name in found}
+    assert names <= set(setting_fields())
+    assert TrainSettings(betas=(0.0, 0.999), warmup=1.0, max_steps=-1, patience=1).patience == 1
 
 
 def test_layers_lie_over_one_another(tmp_path) -> None:

@@ -68,7 +68,7 @@ def export_predictions(
 ) -> None:
     """Write predictions in the form of lmms-eval's sample logs, or as one checked JSONL file."""
     from mtrans.core.errors import SettingsError
-    from mtrans.core.files import write_text
+    from mtrans.core.files import make_folder, write_text
     from mtrans.interop.sample_logs import to_log
     from mtrans.measure.predictions import read_predictions, write_predictions
 
@@ -79,7 +79,7 @@ def export_predictions(
         write_predictions(out, made)
     else:
         lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in to_log(made)]
-        out.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(out.parent)
         write_text(out, "".join(lines))
     print(f"{len(made)} predictions written to {out}")
 

@@ -36,7 +36,7 @@ def results(
     from the folders' answers with intervals; the published ones are copied from their authors.
     """
     from mtrans.core.errors import SettingsError
-    from mtrans.core.files import write_text
+    from mtrans.core.files import make_folder, write_text
     from mtrans.report import paper
 
     pairs = []
@@ -51,9 +51,6 @@ def results(
     if out is None:
         print(text, end="")
         return
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_text(out, text)
-    except OSError as error:
-        raise SettingsError(f"'{out}' can't be written: {error.strerror}") from error
+    make_folder(out.parent)
+    write_text(out, text)
     print(f"table: {out}")

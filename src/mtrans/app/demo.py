@@ -25,6 +25,7 @@ from typing import Any
 from rich.console import Group
 
 from mtrans.app import output
+from mtrans.core.files import write_text
 from mtrans.core.records import Sample, Score
 from mtrans.measure.compare import Comparison
 from mtrans.study.grid import Watch, failures, run_jobs
@@ -129,7 +130,7 @@ def run_demo(plan: DemoPlan, out: Path) -> list[Row]:
         raise failed
     clock.tell("measuring")
     rows = results(plan, out)
-    (out / "table.md").write_text(markdown(plan, rows), encoding="utf-8")
+    write_text(out / "table.md", markdown(plan, rows))
     runs = [out / job.name for job in jobs]
     page = build(runs[0], out / "report.html", compare=runs[1:])
     output.console().print(_shown(plan, rows))

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mtrans.core.files import make_folder, write_text
+
 
 @dataclass(frozen=True)
 class Ratio:
@@ -81,6 +83,6 @@ def write_result(path: Path, name: str, result: Mapping[str, Any]) -> None:
         "torch": torch.__version__,
         "mtrans": mtrans.__version__,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     record = {"benchmark": name, "machine": machine, **result}
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(record, indent=1) + "\n")

@@ -39,6 +39,10 @@ class CheckpointError(MTransError):
     """A checkpoint, adapter or run folder is missing, damaged or of another model."""
 
 
+class OutputError(MTransError, OSError):
+    """A file or folder can't be written."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Names the nearest known name, for the end of an error message.
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Self
+
+from mtrans.core.errors import OutputError
 
 
 class Closing(ABC):
@@ -23,6 +26,35 @@ class Closing(ABC):
         self.close()
 
 
+def make_folder(folder: str | Path) -> Path:
+    """Makes a folder with its parents, where it is not there yet.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        The folder.
+
+    Raises:
+        OutputError: It can't be made: a file is in the way, or the place is not writable.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        way = next((p for p in (folder, *folder.parents) if p.is_file()), None)
+        why = f"'{way}' is a file" if way is not None else error.strerror
+        raise _output_error(f"folder '{folder}' can't be made: {why}", error) from error
+    return folder
+
+
+def _output_error(words: str, cause: OSError) -> OutputError:
+    """Returns an error that says where, and keeps the system's reason for who words it anew."""
+    error = OutputError(words)
+    error.strerror = cause.strerror
+    return error
+
+
 def write_text(file: Path, text: str, *, sync: bool = False) -> None:
     """Writes a text file so that a reader sees the old text or the new one, never a part.
 
@@ -33,7 +65,7 @@ def write_text(file: Path, text: str, *, sync: bool = False) -> None:
             be complete after a power cut.
 
     Raises:
-        OSError: It can't be written; what was there before is unharmed.
+        OutputError: It can't be written; what was there before is unharmed.
     """
     partial = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
@@ -43,8 +75,11 @@ def write_text(file: Path, text: str, *, sync: bool = False) -> None:
                 stream.flush()
                 os.fsync(stream.fileno())
         partial.replace(file)
-    except BaseException:
-        partial.unlink(missing_ok=True)
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # a file where its folder should be, for one
+            partial.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _output_error(f"'{file}' can't be written: {error.strerror}", error) from error
         raise
 
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrans.core.errors import CacheError, MTransError, VideoError
-from mtrans.core.files import write_text
+from mtrans.core.files import make_folder, write_text
 from mtrans.core.records import Sample
 from mtrans.core.settings import FrameSettings
 from mtrans.data.clips import BadClip, Clip, Progress, clip_of, clips_of
@@ -253,7 +253,7 @@ class FeatureCache:
 
     def _save_spec(self) -> None:
         with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             if not (self.folder / "spec.json").exists():
                 write_text(
                     self.folder / "spec.json", json.dumps(self.spec, sort_keys=True), sync=True

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mtrans.core.errors import CacheError, VideoError
-from mtrans.core.files import file_hash
+from mtrans.core.files import file_hash, make_folder
 from mtrans.video.frames_folder import FPS_FILE, pictures_of
 
 # A file changed twice within one tick of the clock looks the same by time and size, so what was
@@ -78,7 +78,7 @@ class ContentIndex:
     def _append(self, *entry: str | int) -> None:
         line = json.dumps(entry) + "\n"
         with writing(self.path.parent):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             # one write of one line to a file opened for appending: two processes' lines don't mix
             handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             try:

@@ -20,7 +20,7 @@ from PIL import Image
 from scipy.fft import dctn
 
 from mtrans.core.errors import VideoError
-from mtrans.core.files import write_text
+from mtrans.core.files import make_folder, write_text
 from mtrans.core.settings import FrameSettings
 from mtrans.data.cache import default_folder
 from mtrans.data.clips import Clip, Progress
@@ -91,7 +91,7 @@ def looks_of(
             progress(done, len(wanted))
     if memory is not None and len(known) > before:
         with writing(memory.parent):
-            memory.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(memory.parent)
             write_text(memory, json.dumps(known))
     return found
 

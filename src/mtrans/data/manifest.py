@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mtrans.core.errors import ManifestError
-from mtrans.core.files import write_text
+from mtrans.core.files import make_folder, write_text
 from mtrans.core.records import Sample
 from mtrans.data.fields import FieldError, kind_of, sample_from_json
 from mtrans.data.messages import is_messages, samples_from_messages
@@ -164,7 +164,7 @@ def write_manifest(path: str | Path, samples: Iterable[Sample]) -> None:
                 record["video"] = Path(relative).as_posix()
         texts.append(json.dumps(record, ensure_ascii=False, allow_nan=False))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_text(path, "".join(t + "\n" for t in texts))
     except OSError as error:
         raise ManifestError(f"{path}: can't be written: {error.strerror}") from error

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mtrans.core.errors import ManifestError
-from mtrans.core.files import write_text
+from mtrans.core.files import make_folder, write_text
 from mtrans.core.records import Sample
 from mtrans.data.fields import FieldError
 from mtrans.data.messages import (
@@ -74,7 +74,7 @@ def write_messages(path: str | Path, samples: Sequence[Sample], form: Form = "me
     path = Path(path)
     records = records_from_samples(samples, form)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_text(path, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records))
     except OSError as error:
         raise ManifestError(f"'{path}' can't be written: {error.strerror}") from error

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mtrans.core.errors import DatasetError, SettingsError
-from mtrans.core.files import write_text
+from mtrans.core.files import make_folder, write_text
 from mtrans.core.records import Sample
 from mtrans.data.adapters import ADAPTERS
 from mtrans.data.adapters.shared.base import Adapter, Request
@@ -225,7 +225,7 @@ def _stale(out: Path) -> list[Path]:
 
 def _report(out: Path, missing: Mapping[str, Sequence[str]]) -> None:
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
         lines = [f"{video}\t{' '.join(ids)}\n" for video, ids in missing.items()]
         write_text(out / MISSING, "".join(lines))
     except OSError as error:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtrans.core.errors import CacheError
-from mtrans.core.files import Closing, write_text
+from mtrans.core.files import Closing, make_folder, write_text
 from mtrans.data.content import writing
 
 ALIGN = 64
@@ -149,7 +149,7 @@ class ShardWriter(Closing):
         self._entries: list[tuple[Any, ...]] = []
         self._opened = 0.0
         with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             _remove_leftovers(self.folder, host)
 
     def put(self, key: str, array: NDArray[np.floating], times: NDArray[np.float64]) -> None:

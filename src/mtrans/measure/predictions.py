@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mtrans.core.errors import MTransError, did_you_mean
-from mtrans.core.files import Closing, write_text
+from mtrans.core.files import Closing, make_folder, write_text
 from mtrans.core.records import Prediction, Turn
 
 PARSES = ("scored", "parsed", "open", "failed")
@@ -76,7 +76,7 @@ def write_predictions(path: str | Path, predictions: Iterable[Prediction]) -> No
         PredictionsError: A prediction holds a number that JSON has no word for (NaN, infinity).
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_text(path, "".join(_to_line(p) for p in predictions))
 
 
@@ -100,7 +100,7 @@ class PredictionWriter(Closing):
 
     def __init__(self, path: str | Path, *, resume: bool = True):
         self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         self.done: set[str] = set()
         self.recovered: str | None = None
         if resume and self.path.exists():

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from mtrans.core.errors import SettingsError
-from mtrans.core.files import file_hash, write_text
+from mtrans.core.files import file_hash, make_folder, write_text
 from mtrans.core.records import Sample
 from mtrans.data.folds import Fold, given_folds, hold_out, make_folds
 from mtrans.data.leaks import Leak, find_leaks, heed
@@ -169,7 +169,7 @@ def prepare(
     leaks = _leaks(folds, out / RUNS / CACHE / "looks.json", progress)
     heed(leaks, strict=strict, say=say)
     for fold, folder in zip(folds, folders, strict=True):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         for split, samples in _inner(fold, protocol).items():
             write_manifest(folder / f"{split}.jsonl", samples)
     rounds = Rounds(protocol, folds, leaks, plan, out)

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mtrans.core.errors import SettingsError
-from mtrans.core.files import write_text
+from mtrans.core.files import make_folder, write_text
 from mtrans.study.grid import Outcome, Watch, run_jobs
 from mtrans.study.jobs import Job, StudyError
 from mtrans.study.plan import StudyPlan, Variant
@@ -123,7 +123,7 @@ def _draw(
 ) -> None:
     from mtrans.video.worlds.make import make_world
 
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for data in plan.data:
         if data.world:
             given = {"train": data.train, "val": data.val, "test": data.test}

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 
 from mtrans.video.worlds import kitchen
 from mtrans.video.worlds import language as words
@@ -97,6 +98,54 @@ def test_the_action_asked_after_says_nothing_of_the_answers(
     pairs = [(q.text.rstrip("?").split()[-1], q.answer.split()[0]) for q in asked if q.type == kind]
     same = np.mean([words.PARTICIPLES[action] == participle for participle, action in pairs])
     assert abs(same - 1 / len(TOOLS)) < 4 * np.sqrt(0.16 / len(pairs))
+
+
+def seen_at(recipe: kitchen.Recipe, time: float) -> kitchen.Step:
+    return next((s for s in recipe.steps if time < s.end), recipe.steps[-1])
+
+
+def guess_first_or_last(moment: float, kind: str) -> tuple[float, int]:
+    """Learns the asked step's tool from the true state of one frame; accuracy on other clips."""
+    rows, tools = [], []
+    for seed in range(1600):
+        recipe = kitchen.write_recipe(np.random.default_rng(seed))
+        shown = seen_at(recipe, moment * recipe.steps[-1].end)
+        state = [shown.x, shown.y, shown.food_size, shown.tool_size, shown.tilt, recipe.speed]
+        kinds = [shown.tool == t for t in TOOLS] + [shown.food == f for f in FOODS]
+        rows.append([*state, *kinds, *recipe.background, *recipe.board])
+        tools.append(recipe.steps[0 if kind == "step_first" else -1].tool)
+    half = len(rows) // 2
+    forest = RandomForestClassifier(60, min_samples_leaf=3, random_state=0)
+    forest.fit(rows[:half], tools[:half])
+    return float((forest.predict(rows[half:]) == np.array(tools[half:])).mean()), half
+
+
+@pytest.mark.parametrize(("kind", "shows_it"), [("step_first", 0.05), ("step_last", 0.95)])
+def test_the_middle_frame_does_not_tell_the_first_or_last_step(kind: str, shows_it: float) -> None:
+    chance = 1 / len(TOOLS)
+    accuracy, n = guess_first_or_last(0.5, kind)
+    assert accuracy < chance + 2.5 * np.sqrt(chance * (1 - chance) / n)
+    assert guess_first_or_last(shows_it, kind)[0] > 0.95  # so the guesser can read a frame
+
+
+def test_one_frame_tells_no_order_but_by_the_steps_it_leaves_out() -> None:
+    """The best reader of one frame says what it sees, unless that is the step that is named.
+
+    What is seen in the middle is the neighbour of the named step often, so this is well above the
+    chance of a guess among all answers; a reader of one frame gets no further than this.
+    """
+    right, several, total = 0, 0, 0
+    for seed in range(1500):
+        recipe = kitchen.write_recipe(np.random.default_rng(seed))
+        steps = [s.text for s in recipe.steps]
+        seen = seen_at(recipe, 0.5 * recipe.steps[-1].end).text
+        for question in kitchen.generate(np.random.default_rng(seed)).questions:
+            if question.type in ("step_after", "step_before"):
+                total += 1
+                right += question.answer == seen
+                several += question.answer == expected_answer(question.text, steps)
+    assert several == total > 1000
+    assert right / total < 0.5
 
 
 def test_each_action_moves_in_its_own_way() -> None:

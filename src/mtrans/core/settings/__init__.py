@@ -5,6 +5,7 @@ file over it and ``key=value`` pairs over that. An unknown key or a contradictio
 
     fields.py   the dataclasses: names, types, defaults, meaning
     presets.py  what a preset or a baseline changes
+    ranges.py   what values the numbers may take
     convert.py  dictionaries <-> dataclasses, with every type checked
     load.py     preset, YAML file and --set, laid over one another
 """

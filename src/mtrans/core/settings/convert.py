@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import types
 import typing
 from collections.abc import Mapping
@@ -67,9 +68,9 @@ def _build(cls: type, data: Mapping[str, Any], prefix: str) -> Any:
     values = {}
     for key, value in data.items():
         if key not in hints:
-            raise SettingsError(
-                f"unknown setting '{prefix}{key}'{did_you_mean(prefix + key, setting_fields())}"
-            )
+            below = next(iter(flatten(value)), "") if isinstance(value, Mapping) else ""
+            name = f"{prefix}{key}.{below}" if below else prefix + key
+            raise SettingsError(f"unknown setting '{name}'{_nearest(name)}")
         if dataclasses.is_dataclass(hints[key]):
             if not isinstance(value, Mapping):
                 raise SettingsError(f"setting '{prefix}{key}' is a group; set one of its fields")
@@ -77,6 +78,17 @@ def _build(cls: type, data: Mapping[str, Any], prefix: str) -> Any:
         else:
             values[key] = coerce(value, hints[key], prefix + key)
     return cls(**values)
+
+
+def _nearest(name: str) -> str:
+    """Names the nearest setting by its path, or by its last word where a group's name is wrong."""
+    known = list(setting_fields())
+    last = {k.rpartition(".")[2]: k for k in reversed(known)}
+    for wanted, among in ((name, {k: k for k in known}), (name.rpartition(".")[2], last)):
+        near = difflib.get_close_matches(wanted, among, n=1, cutoff=0.6)
+        if near:
+            return f"; did you mean '{among[near[0]]}'?"
+    return "; `mtrans settings` lists all of them"
 
 
 def coerce(value: Any, hint: Any, name: str) -> Any:

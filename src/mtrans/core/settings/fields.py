@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mtrans.core.errors import SettingsError, did_you_mean
+from mtrans.core.settings.ranges import check_ranges
 
 TextRoute = Literal["question", "context", "both"]
 
@@ -43,8 +44,7 @@ class FrameSettings:
     """Frames a second for `sampling = fps`."""
 
     def __post_init__(self) -> None:
-        if self.count < 1:
-            raise SettingsError(f"frames.count={self.count}: at least one frame is needed")
+        check_ranges("frames", self)
         if self.sampling == "fps" and not (self.fps and self.fps > 0):
             raise SettingsError("frames.sampling=fps needs frames.fps, a positive number")
         if self.sampling != "fps" and self.fps is not None:
@@ -134,16 +134,11 @@ class ModelSettings:
     """How `(B, T, Q, C)` becomes the LLM's visual tokens: Q tokens, or T*Q for `concat`."""
 
     def __post_init__(self) -> None:
-        for name in ("width", "memory", "budget"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise SettingsError(f"model.{name}={value}: at least 1")
+        check_ranges("model", self)
         if not self.masks_per_layer or min(self.masks_per_layer) < 1:
             raise SettingsError(
                 f"model.masks_per_layer={self.masks_per_layer}: each layer needs >= 1 mask"
             )
-        if any(r < 0 for r in self.temporal_radii):
-            raise SettingsError(f"model.temporal_radii={self.temporal_radii}: radii are >= 0")
         if self.routing in ("temporal", "both") and not self.mqt:
             raise SettingsError(
                 f"model.routing={self.routing} routes temporal attention, but model.mqt=false has"
@@ -175,8 +170,7 @@ class LoraSettings:
                 raise SettingsError(
                     f"lora.targets: unknown '{target}'{did_you_mean(target, known)}"
                 )
-        if self.rank < 1:
-            raise SettingsError(f"lora.rank={self.rank}: at least 1")
+        check_ranges("lora", self)
 
 
 @dataclass(frozen=True)
@@ -256,10 +250,7 @@ class TrainSettings:
     """Background processes that decode or read features."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.label_smoothing < 1:
-            raise SettingsError(f"train.label_smoothing={self.label_smoothing}: 0 or more, below 1")
-        if self.focal_gamma < 0:
-            raise SettingsError(f"train.focal_gamma={self.focal_gamma}: 0 or more")
+        check_ranges("train", self)
 
 
 @dataclass(frozen=True)
@@ -274,6 +265,9 @@ class PromptSettings:
 
     max_text_tokens: int = 128
     """Longest Q-Former text; older context is cut first."""
+
+    def __post_init__(self) -> None:
+        check_ranges("prompt", self)
 
 
 @dataclass(frozen=True)
@@ -291,6 +285,9 @@ class RunSettings:
 
     dtype: str = "auto"
     """Dtype of the frozen weights: auto, fp32, bf16, fp16."""
+
+    quantize: Literal["none", "8bit", "4bit"] = "none"
+    """Keep the frozen LLM's linear layers in 8 or 4 bit; needs the extra `quant`."""
 
     cache_dir: str | None = None
     """Folder of the feature cache; None is `mtrans` below the user's cache folder."""

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mtrans.core.files import file_hash, write_text
+from mtrans.core.files import file_hash, make_folder, write_text
 from mtrans.core.records import Prediction, Sample, Score
 from mtrans.measure.apply import default_metrics, measure
 from mtrans.measure.intervals import Cluster
@@ -91,7 +91,7 @@ def write_control(
     Raises:
         PredictionsError: No right answer is known.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     file = out / "predictions.jsonl"
     write_predictions(file, found)
     metrics = [*default_metrics(found), *(["weighted_f1"] if found[0].choices else [])]

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from mtrans.core.errors import SettingsError
-from mtrans.core.files import write_text
+from mtrans.core.files import make_folder, write_text
 from mtrans.core.processes import end_with_parent
 from mtrans.core.records import Sample
 from mtrans.core.registry import Registry
@@ -234,7 +234,7 @@ def _check(counts: Mapping[str, int], spec: Spec) -> None:
 
 def _claim(folder: Path, spec: Spec) -> None:
     """Takes the folder for this spec, or finds that it has been taken for another one."""
-    (folder / "videos").mkdir(parents=True, exist_ok=True)
+    make_folder(folder / "videos")
     path = folder / SPEC_FILE
     if not path.exists():
         if any((folder / "videos").iterdir()):
