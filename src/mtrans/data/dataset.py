@@ -7,7 +7,7 @@ Sample -- VideoSource: decode, preprocess --> pixels float[T, 3, H, W], times
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from mtrans.core.records import Sample
 from mtrans.core.settings import FrameSettings, RunSettings
 from mtrans.data.clips import Clip, Source, clip_of
 from mtrans.data.collate import Item
-from mtrans.video.clip import load_clip
+from mtrans.video.clip import Change, load_clip
 from mtrans.video.preprocess import PreprocessSettings, preprocess
 
 
@@ -29,12 +29,21 @@ class VideoSource:
         frames: How clips are sampled.
         preprocess: How frames are prepared.
         keep: Clips of which the pixels are kept, for several questions about one clip in a row.
+        change: Gives each clip's perturbation, for a test of robustness.
     """
 
-    def __init__(self, frames: FrameSettings, preprocess: PreprocessSettings, *, keep: int = 8):
+    def __init__(
+        self,
+        frames: FrameSettings,
+        preprocess: PreprocessSettings,
+        *,
+        keep: int = 8,
+        change: Callable[[Clip], Change] | None = None,
+    ):
         self.frames = frames
         self.preprocess = preprocess
         self.keep = keep
+        self.change = change
         self._recent: OrderedDict[Clip, tuple[NDArray[np.float32], NDArray[np.float64]]] = (
             OrderedDict()
         )
@@ -49,7 +58,8 @@ class VideoSource:
         if clip in self._recent:
             self._recent.move_to_end(clip)
             return self._recent[clip]
-        shown = load_clip(clip.video, self.frames, clip.start, clip.end)
+        change = self.change(clip) if self.change is not None else None
+        shown = load_clip(clip.video, self.frames, clip.start, clip.end, change)
         self._recent[clip] = (preprocess(shown.pixels, self.preprocess), shown.times)
         result = self._recent[clip]
         if len(self._recent) > self.keep:
