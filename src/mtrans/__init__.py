@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "crossval", "load"]
+__all__ = ["Turn", "__version__", "crossval", "load"]
 
 if TYPE_CHECKING:
     from mtrans.app.api import load
     from mtrans.app.crossval import crossval
+    from mtrans.core.records import Turn
 
 
 def __getattr__(name: str) -> Any:
@@ -25,4 +26,8 @@ def __getattr__(name: str) -> Any:
         from mtrans.app.crossval import crossval
 
         return crossval
+    if name == "Turn":
+        from mtrans.core.records import Turn
+
+        return Turn
     raise AttributeError(f"module 'mtrans' has no attribute '{name}'")

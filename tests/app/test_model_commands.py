@@ -103,12 +103,12 @@ def test_adapt_with_a_bad_clip(
     lines[3]["video"] = str(tmp_path / "gone.mp4")
     (tmp_path / "bad.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     words = [*adapt_words, "--data", tmp_path / "bad.jsonl", "--out", tmp_path / "run"]
-    one_line_error(mtrans(*words), "gone.mp4")
-    one_line_error(mtrans(*words, "--skip-bad"), "train.skip_bad", "--fresh to move that run away")
-    done = mtrans(*words, "--skip-bad", "--fresh")
+    one_line_error(mtrans(*words), "gone.mp4", "--skip-bad")
+    done = mtrans(*words, "--skip-bad")  # nothing was learned yet: the folder is taken over
     assert done.status == 0, done.err
+    assert "never reached a checkpoint; this one takes its place" in done.err
     assert "left out 1 clips" in done.err
-    assert "run.old-1" in done.err
+    assert not (tmp_path / "run.old-1").exists()
     assert [s["samples"] for s in RunFolder(tmp_path / "run").info()["skipped"]] == [["1-open"]]
 
 
@@ -165,6 +165,13 @@ def test_report(mtrans: Command, run: Path, plain: Path, tmp_path: Path) -> None
     assert str(out) in done.out
     assert "<html" in out.read_text()[:200].lower()
     one_line_error(mtrans("report", tmp_path / "none"), "none")
+    lines = (run / "predictions.jsonl").read_text().splitlines(keepends=True)
+    few = tmp_path / "few"
+    few.mkdir()
+    (few / "predictions.jsonl").write_text("".join(lines[:3]))
+    other = mtrans("report", run, "--compare", few, "--out", tmp_path / "other.html")
+    one_line_error(other, "can't compare", "ids of the reference are not in the other run")
+    assert (tmp_path / "other.html").is_file()
 
 
 def test_ask_with_choices(mtrans: Command, run: Path, small: Path) -> None:
@@ -199,8 +206,8 @@ def test_settings_of_a_backbone_and_of_a_run(mtrans: Command, run: Path, small: 
 def test_ask_wrong(mtrans: Command, run: Path, small: Path) -> None:
     one_line_error(mtrans("ask", run, small / "no.mp4", "what ?"), "no.mp4", "no such file")
     one_line_error(mtrans("ask", small / "rum", "-", "what ?"), "no folder", "did you mean", "run'")
-    one_line_error(mtrans("ask", "nobody/nothing", "-", "what ?"), "can't be found")
-    one_line_error(mtrans("ask", run, "-", "what ?", "--choice", "a"), "two or more")
+    one_line_error(mtrans("ask", "nobody/nothing", "-", "what ?"), "'nobody/nothing'")
+    one_line_error(mtrans("ask", run, "-", "what ?", "--choice", "a"), "at least two")
 
 
 @pytest.mark.parametrize(
@@ -213,3 +220,76 @@ def test_ask_wrong(mtrans: Command, run: Path, small: Path) -> None:
 )
 def test_context_turns(text: str, turn: Turn) -> None:
     assert as_turn(text) == turn
+
+
+def test_out_that_cannot_be_written_is_one_line(
+    mtrans: Command, run: Path, small: Path, adapt_words: list[object], tmp_path: Path
+) -> None:
+    file = tmp_path / "clip.mp4"
+    file.write_text("x")
+    for out in (file, file / "sub"):
+        one_line_error(mtrans(*adapt_words, "--out", out), f"'{file}' is a file")
+    data = ["--data", small / "train.jsonl"]
+    one_line_error(mtrans("eval", run, *data, "--out", file / "x"), f"'{file}' is a file")
+    one_line_error(mtrans("report", run, "--out", file / "x.html"), f"'{file}' is a file")
+    one_line_error(
+        mtrans("worlds", "make", "talk", "--test", 1, "--out", file / "d"), f"'{file}' is a file"
+    )
+    one_line_error(
+        mtrans("export-predictions", run, "--out", file / "x" / "y.jsonl"), f"'{file}' is a file"
+    )
+    assert file.read_text() == "x"
+
+
+def test_eval_without_right_answers_writes_predictions(
+    mtrans: Command, run: Path, small: Path, tmp_path: Path
+) -> None:
+    lines = [json.loads(x) for x in (small / "train.jsonl").read_text().splitlines()[:4]]
+    for line in lines:
+        line["video"] = str(small / line["video"])
+        line.pop("answer", None), line.pop("label", None)
+    (tmp_path / "asked.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = mtrans("eval", run, "--data", tmp_path / "asked.jsonl", "--out", tmp_path / "out")
+    assert done.status == 0, done.err
+    assert "nothing to score" in done.err
+    assert str(tmp_path / "out" / "predictions.jsonl") in done.out
+    assert len((tmp_path / "out" / "predictions.jsonl").read_text().splitlines()) == 4
+    assert not (tmp_path / "out" / "scores.json").exists()
+
+
+def test_ask_wrongly_or_with_too_few_frames(mtrans: Command, run: Path, small: Path) -> None:
+    clip = next((small / "clips").glob("*.mp4"))
+    ask = ["ask", run, clip]
+    one_line_error(mtrans(*ask, "what ?", "--choice", "one"), "at least two")
+    one_line_error(mtrans(*ask, "what ?", "--choice", "one", "--choice", "one"), "given twice")
+    one_line_error(mtrans(*ask, " "), "question: empty")
+    assert "fewer frames" not in mtrans(*ask, "what is it ?").err
+    many = mtrans("ask", small / "backbone", clip, "what is it ?", "--set", "frames.count=20")
+    warned = [x for x in many.err.splitlines() if "fewer frames" in x]
+    assert len(warned) == 1
+    assert warned[0].startswith("warning: 1 clip with fewer frames than frames.count=20")
+
+
+def test_the_adapter_names_its_base_as_it_was_given_and_has_our_card(
+    run: Path, small: Path
+) -> None:
+    config = json.loads((run / "adapter" / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == str(small / "backbone")
+    card = (run / "adapter" / "README.md").read_text()
+    assert "# Video adapter for" in card
+    assert "[More Information Needed]" not in card
+
+
+def test_a_model_that_is_none_is_named_at_once(
+    mtrans: Command, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_network(*_: object, **__: object) -> None:
+        raise OSError("no network here")
+
+    clip = next((small / "clips").glob("*.mp4"))
+    monkeypatch.setattr("socket.socket.connect", no_network)
+    one_line_error(mtrans("ask", "nope", clip, "x"), "there is no model 'nope'", "tiny")
+    one_line_error(mtrans("ask", "tinny", clip, "x"), "did you mean 'tiny'?")
+    monkeypatch.setattr("mtrans.models.hub.reachable", lambda _: False)
+    done = mtrans("ask", "nobody/has-this-one", clip, "x")
+    one_line_error(done, "'nobody/has-this-one' is not on this machine", "can't be reached")

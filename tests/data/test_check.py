@@ -79,6 +79,8 @@ def test_all_problems_at_once(tmp_path, clips):
     assert len(check.errors) == 7
     assert all("\n" not in str(p) and str(p).startswith(f"{path}:") for p in check.problems)
     assert "(2 samples)" in check.problems[4].reason
+    assert check.lines == 11
+    assert check.usable == 3  # 1, 3 and 9; 7 asks about the same bad file as 6
     unopened = check_manifest(path, videos=False)
     assert [p.line for p in unopened.errors] == [2, 4, 11]
 

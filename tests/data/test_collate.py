@@ -268,3 +268,17 @@ def test_an_encoder_decoder_reads_the_prompt_and_writes_the_answer(tokenizer):
         assert text == joined.text_ids(sample)[1] + tail  # EOS as the tokenizer itself adds it
     lengths = [len(apart.answer_ids(s.answer)) for s in (SHORT, LONG)]
     assert batch["labels"].shape == (2, max(lengths))
+
+
+def test_clips_with_fewer_frames_than_asked_for_are_counted_once(tokenizer):
+    build = collator(tokenizer)
+    build(items())
+    assert build.heed_short() is None
+    twice = (SHORT, features(4), np.array([0.0, 0.0, 1.0, 1.0]))
+    for _ in range(2):
+        build.prompts([twice, (LONG, features(2, 1), torch.tensor([0.5, 2.5]))])
+    line = build.heed_short()
+    assert line.startswith("warning: 1 clip with fewer frames than frames.count=4")
+    blind = collator(tokenizer, model=ModelSettings(vision=False))
+    blind.prompts([twice])
+    assert blind.heed_short() is None

@@ -17,9 +17,10 @@ import pytest
 import torch
 
 from mtrans.core.calibration import Calibration, write_calibration
-from mtrans.core.errors import CheckpointError, SettingsError, VideoError
+from mtrans.core.errors import CheckpointError, ManifestError, SettingsError, VideoError
 from mtrans.core.records import Sample, Turn
 from mtrans.core.settings import load_settings
+from mtrans.infer.answers import asked
 from mtrans.infer.predictor import Predictor, as_image_model, load_predictor
 from mtrans.train import sources
 from mtrans.train.run_folder import RunFolder, read_jsonl
@@ -47,6 +48,84 @@ def test_ask_gives_probabilities_of_the_candidates(
     assert len(answer.times) == 3
     assert answer.ms > 0
     assert answer.read_ms > 0
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        [{"speaker": "ann", "text": "left right"}],
+        {"speaker": "ann", "text": "left right"},
+        [Turn("left right", "ann")],
+        Turn("left right", "ann"),
+    ],
+)
+def test_context_comes_as_turns_or_as_objects(context: Any) -> None:
+    assert asked("a.mp4", "what is it ?", None, context).context == (Turn("left right", "ann"),)
+
+
+def test_one_text_is_one_turn(predictor: Predictor, samples: list[Sample]) -> None:
+    assert asked(None, "what is it ?", [], "hi there").context == (Turn("hi there"),)
+    assert asked(None, "what is it ?", None, ["hi", Turn("yes")]).context == (
+        Turn("hi"),
+        Turn("yes"),
+    )
+    ways = ("left", "right")
+    said = [predictor.ask(samples[0].video, "what ?", ways, c) for c in ("left up", ["left up"])]
+    assert said[0].probabilities == said[1].probabilities
+
+
+@pytest.mark.parametrize(
+    ("question", "choices", "context", "wrong"),
+    [
+        (" ", None, None, "question: empty"),
+        ("what ?", ["one", "one"], None, "'one' is given twice"),
+        ("what ?", ["one"], None, "wanted at least two"),
+        ("what ?", "one", None, 'choices: text "one"; wanted a list'),
+        ("what ?", None, [{"who": "ann", "text": "hi"}], "unknown field 'who'"),
+        ("what ?", None, [3], "context: turn 0 is number 3"),
+    ],
+)
+def test_what_is_asked_wrongly_is_said_as_in_manifests(
+    predictor: Predictor, question: str, choices: Any, context: Any, wrong: str
+) -> None:
+    with pytest.raises(ManifestError, match=wrong):
+        predictor.ask(None, question, choices, context)
+
+
+@pytest.mark.parametrize(
+    ("file", "cut", "wrong"),
+    [
+        ("adapter_model.safetensors", True, "does not load, a file of it is damaged"),
+        ("adapter_model.safetensors", False, "lacks adapter_model.safetensors"),
+        ("adapter_config.json", True, "does not load, a file of it is damaged"),
+        ("adapter_config.json", False, "lacks adapter_config.json"),
+        ("mtrans.json", True, "is damaged"),
+        ("mtrans.json", False, "lacks mtrans.json"),
+    ],
+)
+def test_a_damaged_adapter_is_one_line_and_asks_no_network(
+    run: RunFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    file: str,
+    cut: bool,
+    wrong: str,
+) -> None:
+    def no_network(*_: object) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr("socket.socket.connect", no_network)
+    copy = tmp_path / "run"
+    shutil.copytree(run.path, copy, ignore=shutil.ignore_patterns("checkpoints", "tensorboard"))
+    place = copy / "adapter" / file
+    content = place.read_bytes()
+    place.unlink()
+    if cut:
+        place.write_bytes(content[: len(content) // 2])
+    for name in (copy, copy / "adapter"):
+        with pytest.raises(CheckpointError, match=wrong) as caught:
+            load_predictor(name, device="cpu")
+        assert "\n" not in str(caught.value)
 
 
 def test_the_order_of_candidates_changes_nothing(

@@ -58,7 +58,7 @@ def test_names_are_escaped_in_the_description():
 @pytest.mark.parametrize(
     ("got", "wanted"),
     [
-        (words.percent(0.5432), "54.3 %"),
+        (words.percent(0.5432), "54.3\N{NO-BREAK SPACE}%"),
         (words.percent(None), words.NOTHING),
         (words.signed(-0.0712), "\N{MINUS SIGN}7.1"),
         (words.signed(0.0712), "+7.1"),

@@ -15,10 +15,12 @@ from PIL import Image
 
 from mtrans.core.errors import CheckpointError
 from mtrans.core.records import Prediction
+from mtrans.core.settings import load_settings
 from mtrans.measure.compare import compare
 from mtrans.measure.predictions import PredictionsError, read_predictions, write_predictions
 from mtrans.measure.score import read_scores
-from mtrans.report.build import build
+from mtrans.report.build import build, unlike
+from mtrans.report.contents import changed_settings
 from report.run_folder_factory import make_run
 
 SKILL = {"moving_direction": 0.7, "moving_count": 0.5, "counterfactual": 0.35}
@@ -186,7 +188,7 @@ def test_confusion_matrix_counts_every_question(whole):
     assert sum(counts) == 60
     hits = [int(c) for c in re.findall(r'<td class="hit"[^>]*>(\d+)</td>', matrix.group())]
     assert len(hits) == 8
-    accuracy = re.search(r"Accuracy is <strong>([\d.]+) %", html)
+    accuracy = re.search(r"Accuracy is <strong>([\d.]+)\s%", html)
     assert accuracy is not None
     assert sum(hits) / 60 * 100 == pytest.approx(float(accuracy.group(1)), abs=0.05)
 
@@ -334,6 +336,19 @@ def test_runs_on_other_samples_are_said_not_to_compare(folders, tmp_path):
     other = make_run(tmp_path / "other", skill=SKILL, n=30)
     page = Page(build(folders[0], out=tmp_path / "x.html", compare=[other]).read_text())
     assert "not comparable: 30 ids of the reference are not in the other run" in page.text
+
+
+def test_settings_are_held_against_their_preset():
+    for preset in ("mtrans", "paper"):
+        settings = load_settings(preset=preset, overrides=["train.seed=3"])
+        changed = [k for k, v in changed_settings(settings).items() if v]
+        assert changed == ["train.seed"]
+
+
+def test_runs_that_cannot_be_compared_are_named(folders, tmp_path):
+    other = make_run(tmp_path / "other", skill=SKILL, n=30)
+    (line,) = unlike(folders[0], [folders[1], other])
+    assert line.startswith("other: 30 ids of the reference are not in the other run")
 
 
 def test_runs_of_the_same_name_are_told_apart(folders, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import platform
 import re
 import shutil
 import signal
@@ -27,7 +28,13 @@ from mtrans.data.manifest import read_manifest
 from mtrans.models.loading import load_backbone
 from mtrans.train.adapt import adapt
 from mtrans.train.diagnostics import Diagnostics, annealed
-from mtrans.train.run_folder import RunFolder, read_jsonl, read_settings
+from mtrans.train.run_folder import (
+    RunFolder,
+    describe_data,
+    open_run,
+    read_jsonl,
+    read_settings,
+)
 
 from .small import small_settings
 
@@ -83,6 +90,25 @@ def test_a_run_learns_and_leaves_a_complete_folder(
     assert [line["step"] for line in validations] == list(range(4, 41, 4))
     best = max(validations, key=lambda line: (line["val_accuracy"], -line["val_loss"]))
     assert info["best"]["step"] == best["step"]
+
+
+def test_a_run_without_a_checkpoint_is_taken_over_unless_it_is_at_work(
+    small: Path, samples: list[Sample], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = {"train": describe_data(samples)}
+    settings = settings_of(small)
+    other = dataclasses.replace(settings, train=dataclasses.replace(settings.train, seed=5))
+    run, state = open_run(tmp_path / "run", other, data)
+    assert state == "new"
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        run.update(process={"host": platform.node(), "id": child.pid})
+        with pytest.raises(CheckpointError, match=r"train.seed: 5 there, 0 here"):
+            adapt(settings, samples, None, run.path, progress=False)
+        child.communicate(b"\n")
+    adapt(settings, samples, None, run.path, progress=False)
+    assert "takes its place" in capsys.readouterr().err
+    assert run.settings() == settings
+    assert run.state() == "finished"
 
 
 def test_only_what_is_trained_is_saved_and_the_base_is_untouched(

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtrans.app.data import as_samples, check_model
+from mtrans.app.data import as_samples, check_model, has_answers
 from mtrans.core.errors import CheckpointError, SettingsError
-from mtrans.core.records import Sample, Score, Turn
+from mtrans.core.records import Sample, Score
 from mtrans.core.settings import (
     BASELINES,
     RunSettings,
@@ -31,7 +31,8 @@ from mtrans.core.settings import (
 
 if TYPE_CHECKING:
     from mtrans.core.calibration import Calibration, Method
-    from mtrans.infer.predictor import Answer, Predictor
+    from mtrans.infer.answers import Answer, Said
+    from mtrans.infer.predictor import Predictor
 
 Data = str | Path | Sequence[Sample]
 """A manifest's path, or samples."""
@@ -43,7 +44,8 @@ class Result:
 
     Attributes:
         predictions: The predictions' file; everything here can be measured again from it alone.
-        scores: Scores over all questions (empty `slice`) and by question type and every fact.
+        scores: Scores over all questions (empty `slice`) and by question type and every fact; none
+            where no right answer is known.
         answered: Questions answered now.
         reused: Questions answered before, by the same model on the same data.
         failed: Questions without an answer because their clip can't be read; they count as wrong.
@@ -139,6 +141,7 @@ class VideoModel:
             >>> model = mtrans.load("tiny")
             >>> run = model.adapt("train.jsonl", out="runs/a", **{"train.max_steps": 500})
         """
+        from mtrans.interop.cards import write_card
         from mtrans.train.adapt import adapt
 
         if baseline is not None:
@@ -148,6 +151,7 @@ class VideoModel:
         chosen = change(self.settings, settings)
         held_out = as_samples(val) if val is not None else None
         run = adapt(chosen, as_samples(train), held_out, out, resume=resume, progress=progress)
+        write_card(run.path)
         return VideoModel(run.path, chosen, adapted=True)
 
     def evaluate(
@@ -186,15 +190,16 @@ class VideoModel:
         path = None if out is None else Path(out)
         if path is not None and (path.suffix != ".jsonl" or path.is_dir()):
             path = path / "predictions.jsonl"
+        samples = as_samples(data)
         done = evaluate(
             self.predictor,
-            as_samples(data),
+            samples,
             path,
             batch_size=batch_size,
             overwrite=overwrite,
             progress=progress,
         )
-        scores = score_predictions(done.predictions)
+        scores = score_predictions(done.predictions) if has_answers(samples) else []
         return Result(done.predictions, scores, done.answered, done.reused, done.failed)
 
     def ask(
@@ -202,7 +207,7 @@ class VideoModel:
         video: str | Path | None,
         question: str,
         choices: Sequence[str] | None = None,
-        context: Sequence[Turn | str] | None = None,
+        context: Said | None = None,
         *,
         start: float | None = None,
         end: float | None = None,
@@ -214,7 +219,8 @@ class VideoModel:
             video: The file; None asks without a video.
             question: The question.
             choices: Candidates, which get probabilities; None generates an answer.
-            context: Dialogue before the question, oldest turn first.
+            context: Dialogue before the question, oldest turn first: `mtrans.Turn` records,
+                texts, or objects with ``text`` and ``speaker``.
             start: Start of the clip in seconds.
             end: End of the clip in seconds.
             abstain_below: Give no answer (``abstained``) where the likeliest candidate is less
@@ -225,6 +231,7 @@ class VideoModel:
 
         Raises:
             VideoError: The clip can't be read.
+            ManifestError: The question is empty, or candidates or dialogue are not usable.
             SettingsError: `abstain_below` is no probability, or there are no candidates.
 
         Example:

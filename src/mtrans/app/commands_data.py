@@ -164,7 +164,8 @@ def _show(file: Path, found: Check) -> None:
     if not found.ok:
         many = len(found.errors)
         output.say(
-            f"{many} error{'s' if many > 1 else ''} in {file}; {found.samples} valid samples"
+            f"{many} error{'s' if many > 1 else ''} in {file}; {found.usable} of {found.lines}"
+            " samples can be used"
         )
         return
     splits = ", ".join(f"{name or 'no split'} {n}" for name, n in found.splits.items())

@@ -97,10 +97,12 @@ def adapt(
     if dry_run:
         _plan(settings, train, held_out, out)
         return
+    from mtrans.interop.cards import write_card
     from mtrans.train.adapt import adapt as run_adapt
 
     run = run_adapt(settings, train, held_out, out, resume=resume)
     if _main_process():
+        write_card(run.path)
         _summary(run)
 
 
@@ -178,7 +180,7 @@ def evaluate(
     Intervals are 95 % bootstrap intervals over videos. Clips that can't be read count as wrong.
     Probabilities are calibrated where `mtrans calibrate` was run; log_likelihoods never are.
     """
-    from mtrans.app.data import as_samples, check_model
+    from mtrans.app.data import as_samples, check_model, has_answers
     from mtrans.core.errors import SettingsError
 
     if split_name is not None and out is not None:
@@ -201,10 +203,16 @@ def evaluate(
         overwrite=overwrite,
         use_cache=False if no_cache else None,
     )
-    scores = score_predictions(done.predictions)
-    print_scores(scores, f"{model} on {data}")
+    if short := predictor.collate.heed_short():
+        output.say(short)
     if done.failed:
         output.say(f"{done.failed} questions have no answer: their clips can't be read")
+    if not has_answers(samples):
+        output.say(f"there is nothing to score: no sample of {data} has a right answer")
+        print(f"predictions: {done.predictions}")
+        return
+    scores = score_predictions(done.predictions)
+    print_scores(scores, f"{model} on {data}")
     print(f"predictions: {done.predictions}\nscores:      {scores_path(done.predictions)}")
 
 
@@ -267,6 +275,10 @@ def ask(
         float | None,
         typer.Option(help="Give no answer where the likeliest candidate is less likely than this."),
     ] = None,
+    warn_ood: Annotated[
+        bool,
+        typer.Option("--warn-ood", help="Warn where the clip is unlike those trained on."),
+    ] = False,
     raw: Raw = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -277,25 +289,25 @@ def ask(
     Probabilities are calibrated where `mtrans calibrate` was run.
     """
     from mtrans.app.data import check_model
-    from mtrans.core.errors import SettingsError
 
     check_model(model)
-    if choice and len(choice) < 2:
-        raise SettingsError("one --choice leaves nothing to choose; give two or more, or none")
     output.quiet_libraries()
+    from mtrans.infer.answers import asked
     from mtrans.infer.predictor import check_abstention, find_adapter
 
     check_abstention(abstain_below, choice)
+    turns = [as_turn(text) for text in context or ()]
+    given = (None if video == "-" else video, question, choice or None, turns, start, end)
+    asked(*given)  # what is asked wrongly is said before a model is loaded
     predictor = open_predictor(model, device, set_, calibrated=not raw)
-    answer = predictor.ask(
-        None if video == "-" else video,
-        question,
-        choice or None,
-        [as_turn(text) for text in context or ()],
-        start,
-        end,
-        abstain_below=abstain_below,
-    )
+    answer = predictor.ask(*given, abstain_below=abstain_below)
+    if warn_ood:
+        from mtrans.infer.ood import warning
+
+        if line := warning(predictor, asked(*given)):
+            output.say(f"warning: {line}")
+    if short := predictor.collate.heed_short():
+        output.say(short)
     if as_json:
         print(json.dumps(output.plain(dataclasses.asdict(answer)), ensure_ascii=False))
         return
@@ -352,7 +364,13 @@ def _plan(settings: RunSettings, train: list[Sample], val: list[Sample] | None, 
         made.add_row("features", "computed in every epoch; no cache")
     else:
         dtype = pick_dtype(settings.dtype, device)
-        backbone = load_backbone(settings.backbone, settings.model, device=device, dtype=dtype)
+        backbone = load_backbone(
+            settings.backbone,
+            settings.model,
+            device=device,
+            dtype=dtype,
+            quantize=settings.quantize,
+        )
         cache = feature_cache(backbone, settings)
         estimate = cache.estimate(seen)
         made.add_row("features to compute", f"{estimate.missing} of {estimate.clips} clips")

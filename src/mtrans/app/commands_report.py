@@ -20,9 +20,13 @@ def report(
     ] = None,
 ) -> None:
     """Write one self-contained HTML file on a run: scores, curves, break-downs, clips, cost."""
-    from mtrans.report.build import build
+    from mtrans.core.errors import SettingsError
+    from mtrans.report.build import build, unlike
 
-    print(f"report: {build(run, out, compare or ())}")
+    page = build(run, out, compare or ())
+    print(f"report: {page}")
+    if compare and (wrong := unlike(run, compare)):
+        raise SettingsError(f"the report is written, but it can't compare {'; '.join(wrong)}")
 
 
 def compare(

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
+from mtrans.app.sizes import PUBLISHED
 from mtrans.core.errors import CheckpointError, ManifestError, did_you_mean
 from mtrans.core.records import Sample
 from mtrans.data.manifest import read_manifest
 
 
 def check_model(name: str | Path) -> None:
-    """Finds a mistyped folder before it is taken for the name of a published checkpoint.
+    """Finds a mistyped name before it is looked for among published checkpoints.
 
     Args:
         name: What was given as a model.
 
     Raises:
-        CheckpointError: It is meant as a folder, because its parent is one, and is not there.
+        CheckpointError: It is meant as a folder, because its parent is one, and is not there; or
+            it is neither a folder nor of the form ``owner/name``.
     """
     path = Path(name)
-    if path.exists() or not (path.is_absolute() or len(path.parts) > 1):
+    if path.exists() or str(name) == "tiny":
         return
+    if len(path.parts) < 2:
+        here = sorted(p.name for p in Path.cwd().iterdir() if p.is_dir())
+        near = difflib.get_close_matches(str(name), ["tiny", *PUBLISHED, *here], n=1)
+        raise CheckpointError(
+            f"there is no model '{name}': no folder here, and published ones are written owner/name"
+            + (f"; did you mean '{near[0]}'?" if near else f"; known: tiny, {', '.join(PUBLISHED)}")
+        )
     if path.is_absolute() or path.parent.is_dir():
         near = [str(p) for p in path.parent.iterdir()] if path.parent.is_dir() else []
         raise CheckpointError(f"there is no folder '{name}'{did_you_mean(str(path), near)}")
@@ -53,3 +63,8 @@ def as_samples(data: str | Path | Sequence[Sample]) -> list[Sample]:
                 " or the path of a manifest"
             )
     return samples
+
+
+def has_answers(samples: Sequence[Sample]) -> bool:
+    """Whether a right answer is known of any sample, so that there is something to score."""
+    return any(s.answer is not None or s.label is not None for s in samples)

@@ -96,6 +96,7 @@ def show(found: Findings) -> None:
         weights.add_row(fit.name, f"{fit.parameters:,}", *cells)
     console.print(weights)
     print("Counted, weights alone: training and long clips need more for activations.")
+    print("8 and 4 bit: --set quantize=8bit or 4bit, with the extra [quant] (bitsandbytes).")
     if not found.missing:
         print("Nothing is missing.")
         return
@@ -200,10 +201,6 @@ def _missing() -> list[Missing]:
                 "METEOR with synonyms; without it METEOR counts exact words and stems",
                 "python -m nltk.downloader wordnet",
             )
-        )
-    if not _installed("bitsandbytes"):
-        gaps.append(
-            Missing("bitsandbytes", "frozen weights in 8 or 4 bit", "pip install bitsandbytes")
         )
     for extra, packages in _extras().items():
         absent = [p for p in packages if not _installed(p)]

@@ -56,6 +56,8 @@ class Check:
         groups: Distinct groups.
         types: Question type -> counts; ``""`` is none given.
         problems: Errors and warnings, in file order.
+        lines: Lines that should be samples.
+        usable: Samples that no error is about.
     """
 
     path: str
@@ -71,6 +73,8 @@ class Check:
     groups: int
     types: dict[str, TypeSummary]
     problems: list[Problem] = field(default_factory=list)
+    lines: int = 0
+    usable: int = 0
 
     @property
     def errors(self) -> list[Problem]:
@@ -133,6 +137,25 @@ def check_manifest(
         groups=len({s.group for s in samples} - {None}),
         types=summarise_types(samples),
         problems=sorted(problems, key=lambda p: p.line),
+        lines=len({*scan.lines, *(p.line for p in scan.problems if p.line)}),
+        usable=_usable(placed, problems),
+    )
+
+
+def _usable(placed: list[tuple[int, Sample]], problems: list[Problem]) -> int:
+    """Counts samples that no error is about; an error of a clip is one of all who ask about it."""
+    wrong = {p.line: p.field for p in problems if p.severity == "error"}
+    files, clips = set(), set()
+    for line, sample in placed:
+        if wrong.get(line) == "video":
+            files.add(sample.video)
+        elif wrong.get(line) == "start":
+            clips.add((sample.video, sample.start, sample.end))
+    return sum(
+        line not in wrong
+        and sample.video not in files
+        and (sample.video, sample.start, sample.end) not in clips
+        for line, sample in placed
     )
 
 

@@ -26,6 +26,7 @@ from torch import Tensor
 from mtrans.core.errors import ManifestError, SettingsError
 from mtrans.core.records import Sample
 from mtrans.core.settings import RunSettings
+from mtrans.data.clips import Clip, clip_of
 from mtrans.data.prompts import answer_text, build_prompt, drop_oldest, pick_style
 
 IGNORED = -100
@@ -55,6 +56,7 @@ class Collator:
     Attributes:
         cut: Texts that were shortened to `prompt.max_text_tokens`: Counter of ``context`` (turns
             dropped) and ``question`` (a Q-Former text too long even without context).
+        short: Clips that have fewer frames than were taken, so that some came twice.
 
     Raises:
         SettingsError: The tokenizer has no EOS token, or there is no such prompt style.
@@ -82,6 +84,7 @@ class Collator:
         self.style = pick_style(settings.prompt, style)
         self.encoder_decoder = encoder_decoder
         self.cut: Counter[str] = Counter()
+        self.short: set[Clip] = set()
         self._space = "" if _adds_space(tokenizer) else " "
         self._texts: dict[_Key, tuple[list[int], list[int]]] = {}
         self._answers: dict[str, list[int]] = {}
@@ -175,8 +178,24 @@ class Collator:
             ids.pop()
         return ids
 
+    def heed_short(self) -> str | None:
+        """Returns a line on clips that have fewer frames than are asked for, or None."""
+        if not self.short:
+            return None
+        some = sorted(self.short, key=str)[0]
+        return (
+            f"warning: {len(self.short)} clip{'s' * (len(self.short) > 1)} with fewer frames than"
+            f" frames.count={self.settings.frames.count}, so some are seen twice: {some.video}"
+        )
+
     def _batch(self, items: Sequence[Item], answers: list[list[int]] | None) -> dict[str, Tensor]:
         batch = pad_frames(items)
+        if self.settings.model.vision:
+            self.short |= {
+                clip_of(sample)
+                for sample, _, times in items
+                if sample.video is not None and np.unique(np.asarray(times)).size < len(times)
+            }
         texts = [self.text_ids(sample) for sample, _, _ in items]
         if self.qformer_tokenizer is not None:
             pad = pad_id(self.qformer_tokenizer)

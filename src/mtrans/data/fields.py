@@ -171,7 +171,7 @@ def _answer(
 def _context(value: Any) -> tuple[Turn, ...]:
     if value is None:
         return ()
-    turns = [value] if isinstance(value, str) else value
+    turns = [value] if isinstance(value, str | dict | Turn) else value
     if not isinstance(turns, list | tuple):
         raise FieldError(
             "context", f"{kind_of(value)}; wanted a list of turns with text and speaker"
@@ -182,6 +182,8 @@ def _context(value: Any) -> tuple[Turn, ...]:
 def _turn(turn: Any, place: int) -> Turn:
     if isinstance(turn, str):
         turn = {"text": turn}
+    if isinstance(turn, Turn):
+        turn = {"text": turn.text, "speaker": turn.speaker}
     if not isinstance(turn, dict):
         raise FieldError("context", f"turn {place} is {kind_of(turn)}; wanted text and speaker")
     for name in turn:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from mtrans.core.errors import SettingsError
-from mtrans.core.records import Prediction, Sample
+from mtrans.core.records import Prediction, Sample, Turn
+from mtrans.data.fields import sample_from_json
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,48 @@ class Answer:
     tokens: dict[str, int]
     ms: float
     read_ms: float
+
+
+Said = Sequence[Turn | str | Mapping[str, Any]] | Turn | str | Mapping[str, Any]
+"""Dialogue as people give it: turns, texts, objects with text and speaker, or one of these."""
+
+
+def asked(
+    video: str | Path | None,
+    question: str,
+    choices: Sequence[str] | None = None,
+    context: Said | None = None,
+    start: float | None = None,
+    end: float | None = None,
+) -> Sample:
+    """Makes a sample of one question, checked as a line of a manifest is.
+
+    Args:
+        video: The file; None asks without a video.
+        question: The question.
+        choices: Candidates; none makes it an open question.
+        context: Dialogue before the question, oldest turn first.
+        start: Start of the clip in seconds.
+        end: End of the clip in seconds.
+
+    Returns:
+        The sample, with the id ``ask``.
+
+    Raises:
+        ManifestError: An empty question, fewer than two candidates or one given twice, no dialogue.
+    """
+    given = choices if choices is None or isinstance(choices, str) else list(choices) or None
+    return sample_from_json(
+        {
+            "id": "ask",
+            "video": None if video is None else str(video),
+            "question": question,
+            "choices": given,
+            "context": context or None,
+            "start": start,
+            "end": end,
+        }
+    )
 
 
 def blank(sample: Sample) -> Prediction:

@@ -15,9 +15,10 @@ from typing import Any
 
 from mtrans.core.calibration import Calibration, recalibrated
 from mtrans.core.errors import CheckpointError, ManifestError
-from mtrans.core.files import write_text
+from mtrans.core.files import make_folder, write_text
 from mtrans.core.records import Prediction, Sample
 from mtrans.core.settings import settings_to_dict
+from mtrans.infer.conditions import Condition
 from mtrans.infer.predictor import Errors, Predictor, as_predictor
 from mtrans.train.run_folder import (
     append_jsonl,
@@ -55,6 +56,7 @@ def evaluate(
     errors: Errors = "record",
     overwrite: bool = False,
     use_cache: bool | None = None,
+    condition: Condition | None = None,
 ) -> Evaluation:
     """Answers all samples into a predictions file.
 
@@ -67,6 +69,7 @@ def evaluate(
         errors: ``record`` or ``raise``, as `Predictor.predict`.
         overwrite: Replace predictions of another model or other data.
         use_cache: As `Predictor.predict`.
+        condition: As `Predictor.predict`; written beside the predictions.
 
     Returns:
         What was done, with the file's path.
@@ -80,13 +83,15 @@ def evaluate(
     predictor = as_predictor(model)
     path = _output(predictor, out)
     identity = _identity(predictor, samples)
+    if condition is not None:
+        identity["condition"] = condition.to_json()
     opened = _opened(path)
     # not a part of the identity: likelihoods are kept, so what is there is calibrated anew
     record = predictor.calibration.to_json() if predictor.calibration else None
     done = _take_up(path, identity, overwrite, predictor.calibration)
     rest = [s for s in samples if s.id not in done]
     failed = sum(1 for record in done.values() if record.get("error"))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     started = now()
     # a stopped evaluation that goes on has not opened the questions anew, another model's has
     opened = opened if done else [*opened, started]
@@ -94,7 +99,12 @@ def evaluate(
     _write_meta(path, {**identity, "calibration": record, **times, "versions": versions()})
     pending: list[dict[str, Any]] = []
     for prediction in predictor.predict(
-        rest, batch_size=batch_size, progress=progress, errors=errors, use_cache=use_cache
+        rest,
+        batch_size=batch_size,
+        progress=progress,
+        errors=errors,
+        use_cache=use_cache,
+        condition=condition,
     ):
         failed += prediction.error is not None
         pending.append(prediction.to_json())

@@ -10,6 +10,8 @@ from mtrans.core.settings import RunSettings
 from mtrans.models.lora import ADAPTER_FILE
 from mtrans.train.run_folder import RunFolder
 
+PEFT_FILE = "adapter_config.json"
+
 
 def find_adapter(path: Path) -> tuple[Path | None, RunFolder | None]:
     """Finds the adapter behind a path.
@@ -26,6 +28,8 @@ def find_adapter(path: Path) -> tuple[Path | None, RunFolder | None]:
     if (path / ADAPTER_FILE).is_file():
         parent = RunFolder(path.parent)
         return path, parent if path.name == "adapter" and parent.run_file.is_file() else None
+    if (path / PEFT_FILE).is_file():
+        raise CheckpointError(_without_record(path))
     run = RunFolder(path)
     if not run.run_file.is_file():
         return None, None
@@ -33,9 +37,18 @@ def find_adapter(path: Path) -> tuple[Path | None, RunFolder | None]:
         raise CheckpointError(
             f"'{path}' holds an unfinished run; `mtrans adapt` with the same settings finishes it"
         )
+    if (run.adapter / PEFT_FILE).is_file() and not (run.adapter / ADAPTER_FILE).is_file():
+        raise CheckpointError(_without_record(run.adapter))
     if not (run.adapter / ADAPTER_FILE).is_file():
         raise CheckpointError(f"'{path}' holds a run without an adapter folder; run it again")
     return run.adapter, run
+
+
+def _without_record(folder: Path) -> str:
+    return (
+        f"adapter '{folder}' lacks {ADAPTER_FILE}, which says what it was trained on; copy the"
+        " folder again, whole, or adapt anew"
+    )
 
 
 def as_image_model(settings: RunSettings) -> RunSettings:

@@ -20,13 +20,14 @@ from torch import Tensor
 
 from mtrans.core.calibration import Calibration, read_calibration, recalibrated, softmax
 from mtrans.core.errors import VideoError
-from mtrans.core.records import Prediction, Sample, Turn
+from mtrans.core.records import Prediction, Sample
 from mtrans.core.runtime import pick_device, pick_dtype
 from mtrans.core.settings import RunSettings, load_settings
 from mtrans.data.clips import Source
 from mtrans.data.collate import Item, pad_id
 from mtrans.data.dataset import ClipDataset
-from mtrans.infer.answers import Answer, blank, check_abstention, failure
+from mtrans.infer.answers import Answer, Said, asked, blank, check_abstention, failure
+from mtrans.infer.conditions import Condition
 from mtrans.infer.finding import as_image_model, find_adapter
 from mtrans.models.loading import Backbone, load_backbone
 from mtrans.models.lora import read_adapter
@@ -74,7 +75,7 @@ class Predictor:
         video: str | Path | None,
         question: str,
         choices: Sequence[str] | None = None,
-        context: Sequence[Turn | str] | None = None,
+        context: Said | None = None,
         start: float | None = None,
         end: float | None = None,
         abstain_below: float | None = None,
@@ -85,7 +86,8 @@ class Predictor:
             video: The file; None asks without a video.
             question: The question.
             choices: Candidates; None generates an answer.
-            context: Dialogue before the question, oldest turn first.
+            context: Dialogue before the question, oldest turn first: `Turn` records, texts, or
+                objects with ``text`` and ``speaker``.
             start: Start of the clip in seconds; None is the beginning.
             end: End of the clip in seconds; None is the end.
             abstain_below: Give no answer where the likeliest candidate is less likely than this.
@@ -95,18 +97,11 @@ class Predictor:
 
         Raises:
             VideoError: The clip can't be read.
+            ManifestError: The question is empty, or candidates or dialogue are not usable.
             SettingsError: `abstain_below` is no probability, or there are no candidates.
         """
         check_abstention(abstain_below, choices)
-        sample = Sample(
-            id="ask",
-            video=None if video is None else str(video),
-            question=question,
-            choices=tuple(choices) if choices else None,
-            context=tuple(t if isinstance(t, Turn) else Turn(t) for t in context or ()),
-            start=start,
-            end=end,
-        )
+        sample = asked(video, question, choices, context, start, end)
         began = time.monotonic()
         try:
             item = self._items([sample], video_source(self.backbone, self.settings))[0]
@@ -137,6 +132,7 @@ class Predictor:
         progress: bool = False,
         errors: Errors = "record",
         use_cache: bool | None = None,
+        condition: Condition | None = None,
     ) -> Iterator[Prediction]:
         """Answers many questions, in their order.
 
@@ -148,6 +144,7 @@ class Predictor:
                 its `error` and parse ``failed``, which counts as wrong; ``raise`` stops.
             use_cache: Take features from the feature cache and put them there; None does as the
                 run's training did.
+            condition: What is done to clips and questions first, for a test of robustness.
 
         Yields:
             One prediction a sample.
@@ -155,12 +152,17 @@ class Predictor:
         Raises:
             VideoError: A clip can't be read, with ``errors="raise"``.
         """
-        samples = list(samples)
-        source, bad = self._source(samples, errors, progress, use_cache)
+        condition = condition or Condition()
+        samples = [condition.sample(s) for s in samples]
+        source = condition.pixels(self, samples)
+        bad: dict[str, str] = {}
+        if source is None:
+            source, bad = self._source(samples, errors, progress, use_cache)
+        source = condition.source(source)
         with bar("answering", progress) as step:
             done = 0
             for part in chunks(samples, batch_size):
-                yield from self._predict_part(part, source, bad, errors)
+                yield from self._predict_part(part, source, bad, errors, condition)
                 done += len(part)
                 if step is not None:
                     step(done, len(samples))
@@ -180,7 +182,12 @@ class Predictor:
         return cache, {id_: clip.reason for clip in report.bad for id_ in clip.ids}
 
     def _predict_part(
-        self, part: Sequence[Sample], source: Source, bad: dict[str, str], errors: Errors
+        self,
+        part: Sequence[Sample],
+        source: Source,
+        bad: dict[str, str],
+        errors: Errors,
+        condition: Condition,
     ) -> Iterator[Prediction]:
         reasons: dict[int, str] = {i: bad[s.id] for i, s in enumerate(part) if s.id in bad}
         items: list[Item] = []
@@ -193,7 +200,7 @@ class Predictor:
                 if errors == "raise":
                     raise
                 reasons[i] = str(error)
-        answers = iter(self._answer(items))
+        answers = iter(self._answer(condition.items(self, items)))
         for i, sample in enumerate(part):
             yield failure(sample, reasons[i]) if i in reasons else next(answers)
 
@@ -302,12 +309,23 @@ def load_predictor(
         settings = read_settings(folder)
     kept = pick_dtype(settings.dtype if dtype == "auto" else dtype, where)
     if folder is None:
-        backbone = load_backbone(settings.backbone, settings.model, device=where, dtype=kept)
+        backbone = load_backbone(
+            settings.backbone,
+            settings.model,
+            device=where,
+            dtype=kept,
+            quantize=settings.quantize,
+        )
     else:
         # the adapter's own record of its backbone and switches is what its weights fit
         record = read_adapter(folder)
         backbone = load_backbone(
-            record.backbone, record.model, adapter=folder, device=where, dtype=kept
+            record.backbone,
+            record.model,
+            adapter=folder,
+            device=where,
+            dtype=kept,
+            quantize=settings.quantize,
         )
         backbone.model.to(where)
     backbone.model.eval()

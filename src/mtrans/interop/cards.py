@@ -133,6 +133,12 @@ def model_card(path: Path) -> Path:
     return _write(run.adapter / "README.md", header, lines)
 
 
+def write_card(path: Path) -> None:
+    """Writes the card of a run that has just ended; a README.md that is there stays."""
+    if not (RunFolder(path).adapter / "README.md").exists():
+        model_card(path)
+
+
 def _load(base: str) -> str:
     return f"""\
 import mtrans

@@ -205,8 +205,8 @@ def _questions(predictions: Sequence[Prediction]) -> list[tuple[str | None, Fact
 
 @metric("parse_failures", task="any", higher_is_better=False)
 def parse_failures(predictions: Sequence[Prediction]) -> Statistics:
-    """Share of answers that match no candidate, or that a bad clip left empty."""
-    return mean_of([float(p.parse == "failed" or p.error is not None) for p in predictions])
+    """Share of answers that match no candidate; a clip that can't be read gave none to match."""
+    return mean_of([float(p.parse == "failed" and p.error is None) for p in predictions])
 
 
 def class_counts(predictions: Sequence[Prediction]) -> tuple[sparse.csr_array, int]:

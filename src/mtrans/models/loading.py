@@ -19,7 +19,9 @@ from transformers.utils import cached_file
 
 from mtrans.core.errors import CheckpointError, SettingsError
 from mtrans.core.settings import LoraSettings, ModelSettings
+from mtrans.models.hub import where_to_look
 from mtrans.models.lora import attach_adapter, load_adapter, read_adapter
+from mtrans.models.quantize import quantization
 from mtrans.models.video_lmm import VideoBlip2, VideoInstructBlip
 
 TINY_FOLDER = Path(__file__).parent / "tiny" / "weights"
@@ -92,6 +94,7 @@ def load_backbone(
     trainable: bool = False,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
+    quantize: str = "none",
     **from_pretrained: Any,
 ) -> Backbone:
     """Loads a backbone and, where asked, an adapter.
@@ -104,14 +107,15 @@ def load_backbone(
         trainable: Go on training the loaded adapter.
         device: Where to.
         dtype: Of the frozen weights.
-        **from_pretrained: More for transformers (`quantization_config`, `device_map`, ...).
+        quantize: Bits of the frozen LLM, as `RunSettings.quantize`.
+        **from_pretrained: More for transformers (`device_map`, ...).
 
     Returns:
         The backbone, in evaluation mode.
 
     Raises:
         CheckpointError: Nothing there, or not what it should be.
-        SettingsError: `lora` and `adapter` together.
+        SettingsError: `lora` and `adapter` together, or `quantize` where that can't be.
     """
     if lora is not None and adapter is not None:
         raise SettingsError("both lora and adapter given; a fresh adapter or a saved one, not both")
@@ -120,6 +124,11 @@ def load_backbone(
         model = record.model if record else ModelSettings()
     source = _source(name)
     config = read_config(name)
+    from_pretrained = {
+        **where_to_look(source),
+        **quantization(quantize, dtype=dtype, device=device, llm=config.text_config),
+        **from_pretrained,
+    }
     family = FAMILIES[config.model_type]
     assembled: Any = family.from_pretrained(source, settings=model, dtype=dtype, **from_pretrained)
     if "device_map" not in from_pretrained and "quantization_config" not in from_pretrained:
@@ -191,9 +200,15 @@ def read_config(name: str) -> Any:
         CheckpointError: Nothing there, or not what it should be.
     """
     source = _source(name)
+    place = where_to_look(source)
     try:
-        config = AutoConfig.from_pretrained(source)
+        config = AutoConfig.from_pretrained(source, **place)
     except (OSError, ValueError) as error:
+        if place:
+            raise CheckpointError(
+                f"backbone '{name}' is not on this machine, and the Hugging Face Hub can't be"
+                " reached; give tiny, a folder, or a checkpoint that was downloaded before"
+            ) from error
         first = str(error).splitlines()[0]
         raise CheckpointError(
             f"backbone '{name}' can't be found: {first} Give tiny, a folder with config.json, or"
@@ -217,10 +232,12 @@ def _prompt_style(name: str, config: Any) -> str:
 
 def _tokenizers(name: str, source: str, config: Any) -> tuple[Any, Any]:
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
+        tokenizer = AutoTokenizer.from_pretrained(source, **where_to_look(source))
         if config.model_type != "instructblip":
             return tokenizer, None
-        return tokenizer, AutoTokenizer.from_pretrained(source, subfolder="qformer_tokenizer")
+        return tokenizer, AutoTokenizer.from_pretrained(
+            source, subfolder="qformer_tokenizer", **where_to_look(source)
+        )
     except (OSError, ValueError) as error:
         first = str(error).splitlines()[0]
         raise CheckpointError(f"backbone '{name}' lacks a tokenizer: {first}") from error
@@ -230,7 +247,9 @@ def _image_numbers(source: str, config: Any) -> ImageNumbers:
     """Reads them from the processor's JSON, which needs no image library."""
     data: dict[str, Any] = {}
     for file in ("preprocessor_config.json", "processor_config.json"):
-        path = cached_file(source, file, _raise_exceptions_for_missing_entries=False)
+        path = cached_file(
+            source, file, _raise_exceptions_for_missing_entries=False, **where_to_look(source)
+        )
         if path is not None:
             data = json.loads(Path(path).read_text(encoding="utf-8"))
             data = data.get("image_processor", data)

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.utils import CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME
 from peft.utils.constants import DUMMY_TARGET_MODULES
+from safetensors import SafetensorError
 from torch import nn
 
 from mtrans.core.errors import CheckpointError
@@ -75,7 +77,13 @@ def attach_adapter(model: Any, lora: LoraSettings) -> PeftModel:
 
 
 def save_adapter(
-    peft_model: PeftModel, folder: str | Path, *, lora: LoraSettings, backbone: str, weights: str
+    peft_model: PeftModel,
+    folder: str | Path,
+    *,
+    lora: LoraSettings,
+    backbone: str,
+    weights: str,
+    base: str | None = None,
 ) -> None:
     """Writes the adapter folder.
 
@@ -85,9 +93,13 @@ def save_adapter(
         lora: The settings it was made with.
         backbone: Name of the backbone.
         weights: Hash of the backbone's frozen weights.
+        base: What PEFT's own file calls the backbone; None is `backbone`.
     """
     folder = Path(folder)
+    for config in peft_model.peft_config.values():
+        config.base_model_name_or_path = base or backbone  # not where it lay on this machine
     peft_model.save_pretrained(str(folder), save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty form
     record = {
         "backbone": backbone,
         "weights": weights,
@@ -180,12 +192,31 @@ def load_adapter(
         )
     if record.answers:
         model.set_answers(record.answers)
+    check_adapter_files(folder)  # PEFT would look for a missing one on the Hub
     try:
         peft_model = PeftModel.from_pretrained(model, str(folder), is_trainable=trainable)
-    except (OSError, ValueError, RuntimeError) as error:
-        first = str(error).splitlines()[0]
-        raise CheckpointError(f"adapter '{folder}' does not load: {first}") from error
+    except (OSError, ValueError, RuntimeError, TypeError, KeyError, SafetensorError) as error:
+        raise CheckpointError(
+            f"adapter '{folder}' does not load, a file of it is damaged: {_first_line(error)}"
+        ) from error
     return _in_fp32(peft_model)
+
+
+def check_adapter_files(folder: str | Path) -> None:
+    """Finds out that a file of an adapter is missing.
+
+    Raises:
+        CheckpointError: One is.
+    """
+    for name in (CONFIG_NAME, SAFETENSORS_WEIGHTS_NAME):
+        if not (Path(folder) / name).is_file():
+            raise CheckpointError(
+                f"adapter '{folder}' lacks {name}; copy the folder again, whole, or adapt anew"
+            )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _in_fp32(peft_model: PeftModel) -> PeftModel:

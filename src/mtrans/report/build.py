@@ -14,8 +14,7 @@ from typing import Any
 import jinja2
 
 import mtrans
-from mtrans.core.errors import CheckpointError
-from mtrans.core.files import write_text
+from mtrans.core.files import make_folder, write_text
 from mtrans.core.settings import flatten, settings_to_dict
 from mtrans.report import contents
 from mtrans.report.analysis import analysis
@@ -42,7 +41,8 @@ def build(
         The path of the file.
 
     Raises:
-        CheckpointError: A folder is missing or holds no run, or `out` can't be written.
+        CheckpointError: A folder is missing or holds no run.
+        OutputError: `out` can't be written.
         PredictionsError: A predictions file is damaged.
     """
     runs = [read_run(folder) for folder in (run_folder, *compare)]
@@ -56,13 +56,26 @@ def write_page(path: Path, html: str) -> None:
     """Writes a page, whole or not at all.
 
     Raises:
-        CheckpointError: It can't be written.
+        OutputError: It can't be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, html)
-    except OSError as error:
-        raise CheckpointError(f"report '{path}' can't be written: {error.strerror}") from error
+    make_folder(path.parent)
+    write_text(path, html)
+
+
+def unlike(run_folder: str | Path, compare: Sequence[str | Path]) -> list[str]:
+    """Says which runs can't be held against the first, because they answered other questions.
+
+    Args:
+        run_folder: The run that is reported.
+        compare: The others.
+
+    Returns:
+        A line for each that can't, with the reason.
+    """
+    runs = [read_run(folder) for folder in (run_folder, *compare)]
+    _tell_apart(runs)
+    rows = (contents.contenders(runs) or {}).get("rows", [])
+    return [f"{row['name']}: {row['problem']}" for row in rows if row["problem"]]
 
 
 def render(runs: Sequence[Run]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mtrans.core.errors import MTransError
 from mtrans.core.records import Prediction, Score
-from mtrans.core.settings import RunSettings, flatten, settings_to_dict
+from mtrans.core.settings import PRESETS, RunSettings, flatten, load_settings, settings_to_dict
 from mtrans.measure.apply import main_metrics
 from mtrans.measure.compare import Comparison, compare
 from mtrans.measure.metrics import METRICS, confusion, is_right, truth
@@ -206,6 +206,7 @@ def _changes(first: Run, other: Run) -> list[tuple[str, Any]]:
 
 
 def changed_settings(settings: RunSettings) -> dict[str, bool]:
-    """Returns every dotted setting with whether it differs from the defaults."""
-    defaults = flatten(settings_to_dict(RunSettings()))
+    """Returns every dotted setting with whether it differs from its preset."""
+    known = settings.preset if settings.preset in PRESETS else "mtrans"
+    defaults = flatten(settings_to_dict(load_settings(preset=known)))
     return {k: v != defaults.get(k) for k, v in flatten(settings_to_dict(settings)).items()}

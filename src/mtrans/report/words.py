@@ -15,8 +15,8 @@ SHARE = "accuracy"
 
 
 def percent(value: float | None, digits: int = 1, metric: str = SHARE) -> str:
-    """Returns 0.5432 as ``54.3 %``; as ``0.54`` of a metric that is no share."""
-    sign = " %" if is_share(metric) else ""
+    """Returns 0.5432 as ``54.3 %``, on one line; as ``0.54`` of a metric that is no share."""
+    sign = "\N{NO-BREAK SPACE}%" if is_share(metric) else ""
     return NOTHING if value is None else shown(metric, value, digits=digits) + sign
 
 

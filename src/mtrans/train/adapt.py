@@ -4,10 +4,10 @@
       -> load_backbone, fresh adapter (seeded) -> feature cache -> AdaptTrainer
       -> adapter/, run.json
 
-`accelerate launch` and `torchrun` start several processes that all call :func:`adapt`; each step's
-batch is shared between them. On CPUs: `torchrun`, or `accelerate launch --multi_gpu`: its `--cpu`
-starts one process. Torch's number of CPU threads is left alone: set OMP_NUM_THREADS, and keep the
-threads of all runs on a machine within its cores; beyond that a step takes several times as long.
+`torchrun` and `accelerate launch` start several processes that all call :func:`adapt`; each step's
+batch is shared between them (docs/training.md has the lines). Torch's number of CPU threads is left
+alone: set OMP_NUM_THREADS, and keep the threads of all runs on a machine within its cores; beyond
+that a step takes several times as long.
 """
 
 from __future__ import annotations
@@ -109,9 +109,12 @@ def adapt(
         say(f"{words}: the ViT runs in every step, the feature cache is not used", where.main)
     started = time.monotonic()
     samples = [*train, *(val or ())]
-    source, bad = open_source(
-        backbone, settings, samples, device=where.device, progress=progress and where.main
-    )
+    try:
+        source, bad = open_source(
+            backbone, settings, samples, device=where.device, progress=progress and where.main
+        )
+    except VideoError as error:
+        raise _with_way_out(error, settings) from None
     prepared = time.monotonic() - started
     if bad:
         say(f"left out {len(bad)} clips that can't be read, listed in run.json", where.main)
@@ -127,12 +130,19 @@ def adapt(
     try:
         seconds = _train(trainer, run, settings)
     except VideoError as error:
-        raise one_line(error) from None
+        raise _with_way_out(one_line(error), settings) from None
     finally:
         diagnostics.close()
         trainer.close()
     _finish(run, settings, where, trainer, backbone, bad, seconds, prepared)
     return run
+
+
+def _with_way_out(error: VideoError, settings: RunSettings) -> VideoError:
+    """Returns the error of a clip that can't be read, with what leaves such clips out."""
+    if settings.train.skip_bad:
+        return error
+    return VideoError(f"{error}; --skip-bad (train.skip_bad=true) leaves out such clips")
 
 
 def check_inputs(
@@ -175,7 +185,12 @@ def _open_together(
             moved = None if resume else set_aside(path)
             if moved is not None:
                 say(f"the run in '{path}' is '{moved}' now; a new one starts")
+            left = resume and RunFolder(path).abandoned()
             answer = [open_run(path, settings, data, device=device_name(where.device))[1]]
+            if left:
+                say(
+                    f"'{path}' held a run that never reached a checkpoint; this one takes its place"
+                )
         except MTransError as error:
             answer = [error]
     if where.processes > 1:
@@ -297,6 +312,7 @@ def _finish(
         best = best_validation(trainer.state.log_history)
         run.update(
             status="finished",
+            process=None,  # nobody is at it any more, and whose machine it was is nobody's business
             finished=now(),
             steps=trainer.state.global_step,
             stopped_early=out_of_patience(trainer.state.log_history, settings.train.patience),
@@ -307,6 +323,8 @@ def _finish(
             processes=where.processes,
             cost=dataclasses.asdict(cost),
         )
+        if short := cast(Any, trainer.data_collator).heed_short():
+            say(short)
     if where.processes > 1:
         torch.distributed.barrier()
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from peft import set_peft_model_state_dict
 from peft.utils import load_peft_weights
+from safetensors import SafetensorError
 
 from mtrans.core.errors import CheckpointError
 from mtrans.core.records import Sample
@@ -17,7 +18,7 @@ from mtrans.core.runtime import pick_dtype, seed_everything
 from mtrans.core.settings import RunSettings
 from mtrans.models.answering import LossForm
 from mtrans.models.loading import Backbone, load_backbone
-from mtrans.models.lora import attach_adapter, save_adapter
+from mtrans.models.lora import attach_adapter, check_adapter_files, save_adapter
 from mtrans.models.video_lmm import NEW_MODULES
 from mtrans.train.run_folder import write_settings
 from mtrans.train.sources import make_collator
@@ -48,7 +49,9 @@ def fresh_backbone(
         name = settings.backbone
         if name != "tiny" and Path(name).is_dir():
             name = str(Path(name).resolve())  # the adapter must find it from another folder
-        backbone = load_backbone(name, settings.model, device=device, dtype=dtype)
+        backbone = load_backbone(
+            name, settings.model, device=device, dtype=dtype, quantize=settings.quantize
+        )
     elif hasattr(backbone.model, "peft_config"):
         raise CheckpointError("the backbone given carries an adapter already; load it afresh")
     elif backbone.base.settings != settings.model:
@@ -87,6 +90,7 @@ def write_adapter(folder: Path, backbone: Backbone, settings: RunSettings) -> No
         lora=settings.lora,
         backbone=backbone.name,
         weights=backbone.hash,
+        base=settings.backbone,
     )
     kept = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
     frozen = backbone.base.qformer.dtype
@@ -99,9 +103,10 @@ def read_weights(folder: Path, backbone: Backbone) -> None:
     Raises:
         CheckpointError: The folder does not hold exactly what is trained.
     """
+    check_adapter_files(folder)
     try:
         state = load_peft_weights(str(folder), device="cpu")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(f"checkpoint '{folder}' can't be read: {error}") from error
     result: Any = set_peft_model_state_dict(backbone.model, state)
     missing = [k for k in result.missing_keys if "lora_" in k or "modules_to_save" in k]

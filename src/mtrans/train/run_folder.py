@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mtrans.core.errors import CheckpointError
-from mtrans.core.files import write_text
+from mtrans.core.files import make_folder, write_text
 from mtrans.core.records import Sample
 from mtrans.core.settings import RunSettings, flatten, settings_from_dict, settings_to_dict
 
@@ -154,6 +154,12 @@ class RunFolder:
         steps = self.checkpoint_steps()
         return self.checkpoints / f"checkpoint-{steps[-1]}" if steps else None
 
+    def abandoned(self) -> bool:
+        """Whether a run was begun here of which nothing is left to go on from, or to lose."""
+        if self.state() != "unfinished" or self.last_checkpoint() is not None:
+            return False
+        return not _at_work(self.info().get("process") or {})
+
     def forget_progress(self) -> None:
         """Removes what a run without a checkpoint left, so that it starts again."""
         for folder in (self.checkpoints, self.tensorboard, self.adapter):
@@ -180,12 +186,14 @@ def open_run(
         The folder and what it held: ``finished`` means that nothing is left to do.
 
     Raises:
-        CheckpointError: The folder holds a run with other settings or data, or other files.
+        CheckpointError: The folder holds a run with other settings or data, or other files. A run
+            that left no checkpoint is no obstacle: it is taken over.
     """
     run = RunFolder(path)
     state = run.state()
     if state != "new":
-        _check_same(run, settings, data)
+        if not run.abandoned():
+            _check_same(run, settings, data)
         if state == "finished":
             return run, state
         if run.last_checkpoint() is not None:
@@ -197,7 +205,7 @@ def open_run(
         raise CheckpointError(
             f"'{path}' holds other files and no run; choose an empty --out folder"
         )
-    path.mkdir(parents=True, exist_ok=True)
+    make_folder(path)
     write_settings(path, settings)
     run.write_info(
         {
@@ -206,6 +214,7 @@ def open_run(
             "started": now(),
             "finished": None,
             "command": sys.argv,
+            "process": {"host": platform.node(), "id": os.getpid()},
             "versions": versions(),
             "git": git_state(),
             "seed": settings.train.seed,
@@ -216,6 +225,21 @@ def open_run(
         }
     )
     return run, "new"
+
+
+def _at_work(process: Mapping[str, Any]) -> bool:
+    """Whether the process that began a run may still be at it; one on another machine may."""
+    if not process or process.get("id") == os.getpid():
+        return False
+    if process.get("host") != platform.node():
+        return True
+    try:
+        os.kill(int(process["id"]), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # it is there, and somebody else's
+    return True
 
 
 def set_aside(path: Path) -> Path | None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import os
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +14,8 @@ from accelerate import PartialState
 from mtrans.core.errors import SettingsError
 from mtrans.core.runtime import pick_device
 from mtrans.core.settings import RunSettings
+
+LAUNCH = "for several: torchrun --nproc_per_node N -m mtrans adapt ..."
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,9 @@ def find_where(settings: RunSettings) -> Where:
     """
     device = pick_device(settings.device)
     state = PartialState(cpu=device.type == "cpu")
+    lonely = not_started(os.environ) if state.num_processes == 1 else None
+    if lonely is not None:
+        print(f"warning: {lonely}; {LAUNCH}", file=sys.stderr)
     if state.num_processes > 1:
         leave_processes_at_exit()
     elif device.type == "cuda" and (device.index or 0) != 0:
@@ -55,6 +63,25 @@ def find_where(settings: RunSettings) -> Where:
         precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
     )
     return Where(device, bf16, state.process_index, state.num_processes)
+
+
+def not_started(environment: Mapping[str, str]) -> str | None:
+    """Finds out that several processes were asked for where only this one trains.
+
+    Args:
+        environment: The environment's variables.
+
+    Returns:
+        Who asked for them, in words; None where nobody did.
+    """
+    # `accelerate launch --cpu` takes --num_processes and starts one process: it leaves an address
+    # to meet at, and nobody has a rank
+    if {"ACCELERATE_USE_CPU", "MASTER_ADDR"} <= environment.keys() and "RANK" not in environment:
+        return "`accelerate launch` was asked for several processes and started one"
+    for name in ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE"):
+        if environment.get(name, "1") not in ("", "0", "1"):
+            return f"{name}={environment[name]}, but this process trains alone"
+    return None
 
 
 def leave_processes_at_exit() -> None:
