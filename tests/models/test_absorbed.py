@@ -10,9 +10,10 @@ from torch import nn
 from models.tiny_random import tiny_batch, tiny_video_model
 from mtrans.core.settings import LoraSettings
 from mtrans.models import st_qformer
-from mtrans.models.absorbed import effective_weight, is_cheaper
+from mtrans.models.absorbed import effective_weight
 from mtrans.models.inputs import ModelInputs
 from mtrans.models.lora import attach_adapter
+from mtrans.models.rules import is_cheaper
 
 
 def outcome(model, batch):

@@ -51,21 +51,6 @@ def effective_weight(linear: nn.Module) -> Tensor | None:
     return weight
 
 
-def is_cheaper(*, queries: int, patches: int, width: int, image_width: int, heads: int) -> bool:
-    """Compares multiplications of both ways, for one frame.
-
-    Args:
-        queries: `Q`.
-        patches: `P`.
-        width: Q-Former width `C`.
-        image_width: Patch width `Cv`.
-        heads: Attention heads.
-    """
-    return queries * image_width * (width + heads * patches) < (
-        patches * width * (image_width + queries)
-    )
-
-
 def absorbed_attention(
     query: Tensor,
     patches: Tensor,

@@ -21,9 +21,13 @@ from torch import nn
 
 from mtrans.core.errors import CheckpointError
 from mtrans.core.settings import LoraSettings, ModelSettings, settings_from_dict
-from mtrans.models.routing import ROUTER_HIDDEN, SPATIAL_MASKS
-from mtrans.models.st_qformer import masks_of_layer
-from mtrans.models.temporal import POSITION_HIDDEN, TIME_SCALES
+from mtrans.models.rules import (
+    POSITION_HIDDEN,
+    ROUTER_HIDDEN,
+    SPATIAL_MASKS,
+    TIME_SCALES,
+    masks_of_layer,
+)
 from mtrans.models.video_lmm import NEW_MODULES, settings_from_config, settings_to_config
 
 ADAPTER_FILE = "mtrans.json"

@@ -24,21 +24,16 @@ from einops import einsum, rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mtrans.models.rules import ROUTER_HIDDEN
 from mtrans.models.trained import TrainedWhole
 
 Form = Literal["log_mixture", "average", "hadamard"]
-
-ROUTER_HIDDEN = 64
-"""Hidden units of a router."""
 
 START_BIAS = 4.0
 """Logit of the unbounded mask at the start: probability 0.95 among four masks, gradients alive."""
 
 EPS = 1e-6
 """Keeps the logarithm of an empty mixture finite."""
-
-SPATIAL_MASKS = 3
-"""Masks of the spatial family."""
 
 
 @dataclass

@@ -21,11 +21,10 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from mtrans.core.settings import ModelSettings
-from mtrans.models.absorbed import absorbed_attention, effective_weight, is_cheaper
+from mtrans.models.absorbed import absorbed_attention, effective_weight
 from mtrans.models.connectors.base import ClipBatch, Connector, Visual
 from mtrans.models.pooling import AttentionPool, masked_mean, pool_frames
 from mtrans.models.routing import (
-    SPATIAL_MASKS,
     LayerRouting,
     Router,
     Routing,
@@ -34,6 +33,7 @@ from mtrans.models.routing import (
     spatial_masks,
     temporal_masks,
 )
+from mtrans.models.rules import SPATIAL_MASKS, is_cheaper, masks_of_layer
 from mtrans.models.temporal import (
     AbsolutePosition,
     RelativePosition,
@@ -77,12 +77,6 @@ class Clip:
             frame_bias=None,
             temporal_masks=self.temporal_masks[:, :1, :1],
         )
-
-
-def masks_of_layer(settings: ModelSettings, layer: int, available: int) -> int:
-    """How many masks the routers of a layer mix: masks_per_layer, at most what the family has."""
-    per_layer = settings.masks_per_layer
-    return min(per_layer[min(layer, len(per_layer) - 1)], available)
 
 
 class SpatialTemporalLayer(nn.Module):

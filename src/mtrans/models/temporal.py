@@ -21,13 +21,8 @@ from torch import Tensor, nn
 
 from mtrans.core.errors import SettingsError
 from mtrans.models.routing import Routing, routed_attention
+from mtrans.models.rules import POSITION_HIDDEN, TIME_SCALES
 from mtrans.models.trained import TrainedWhole
-
-TIME_SCALES = (0.1, 1.0, 10.0)
-"""Seconds around which the relative position resolves differences."""
-
-POSITION_HIDDEN = 16
-"""Hidden units of the relative position's MLP."""
 
 
 class SharedLinear(nn.Linear):

@@ -1,0 +1,179 @@
+"""Models of other kinds, tiny and random, through the same predictions file as our own."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from transformers import (
+    CLIPVisionConfig,
+    Idefics3Config,
+    Idefics3ForConditionalGeneration,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+)
+
+from mtrans.core.errors import CheckpointError, SettingsError
+from mtrans.core.records import Sample
+from mtrans.core.settings import load_settings
+from mtrans.infer.conditions import Condition
+from mtrans.infer.evaluate import evaluate
+from mtrans.infer.foreign import load_foreign
+from mtrans.measure.score import score_predictions
+from mtrans.models.tiny.architecture import make_tokenizer
+from mtrans.video.write import write_video
+
+CHAT = (
+    "{% for m in messages %}{% for c in m['content'] %}"
+    "{% if c['type'] == 'image' %}<image>{% else %}{{ c['text'] }}{% endif %}"
+    "{% endfor %}{% endfor %}"
+)
+SIDE, SMALL = 16, {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
+WITHOUT_TORCHVISION = importlib.util.find_spec("torchvision") is None
+
+
+def _llm(tokenizer):
+    return LlamaConfig(
+        vocab_size=len(tokenizer), num_attention_heads=4, initializer_range=0.3,
+        pad_token_id=tokenizer.pad_token_id, bos_token_id=1, eos_token_id=2, **SMALL,
+    )  # fmt: skip
+
+
+def _tokenizer(*extra):
+    made = make_tokenizer(["question: is it red? options: (a) red (b) blue. short answer:"])
+    made.add_special_tokens({"additional_special_tokens": ["<image>", *extra]})
+    made.chat_template = CHAT
+    return made
+
+
+def _llava(folder):
+    tokenizer = _tokenizer()
+    vision = CLIPVisionConfig(num_attention_heads=2, image_size=SIDE, patch_size=8, **SMALL)
+    config = LlavaConfig(
+        vision_config=vision,
+        text_config=_llm(tokenizer),
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+    )
+    side = {"height": SIDE, "width": SIDE}
+    images = transformers.CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size=side)
+    processor = transformers.LlavaProcessor(
+        images, tokenizer, patch_size=8, vision_feature_select_strategy="default",
+        num_additional_image_tokens=1, chat_template=CHAT,
+    )  # fmt: skip
+    LlavaForConditionalGeneration(config).save_pretrained(folder)
+    processor.save_pretrained(folder)
+
+
+def _idefics3(folder):
+    """The class of the first SmolVLM checkpoints."""
+    tokenizer = _tokenizer(
+        "<fake_token_around_image>", "<end_of_utterance>", "<global-img>", "<row_1_col_1>"
+    )
+    vision = {"num_attention_heads": 2, "image_size": SIDE, "patch_size": 4, **SMALL}
+    config = Idefics3Config(
+        vision_config=vision,
+        text_config=_llm(tokenizer),
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        scale_factor=2,
+    )
+    edge = {"longest_edge": SIDE}
+    images = transformers.Idefics3ImageProcessorPil(
+        size=edge, max_image_size=edge, do_image_splitting=False
+    )
+    processor = transformers.Idefics3Processor(
+        images, tokenizer, image_seq_len=4, chat_template=CHAT
+    )
+    Idefics3ForConditionalGeneration(config).save_pretrained(folder)
+    processor.save_pretrained(folder)
+
+
+@pytest.fixture(scope="module", params=[_llava, _idefics3], ids=["llava", "idefics3"])
+def checkpoint(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(request.param.__name__)
+    torch.manual_seed(0)
+    request.param(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory):
+    video = tmp_path_factory.mktemp("clips") / "a.mp4"
+    shades = np.linspace(0, 255, 8).astype(np.uint8)
+    write_video(video, (np.full((32, 32, 3), s, np.uint8) for s in shades), fps=8)
+    one = Sample("1", str(video), "Is it red?", "red", ("red", "blue"), 0)
+    return [
+        one,
+        dataclasses.replace(one, id="2", answer="blue", label=1),
+        Sample("3", str(video), "What is it?", "a wall"),
+        dataclasses.replace(one, id="4", video=str(video.with_name("gone.mp4"))),
+    ]
+
+
+def _settings():
+    return load_settings(overrides=["frames.count=2", "dtype=fp32"])
+
+
+def test_evaluates_into_our_predictions(checkpoint, samples, tmp_path):
+    predictor = load_foreign(str(checkpoint), _settings(), device="cpu", max_new_tokens=4)
+    out = tmp_path / "predictions.jsonl"
+    done = evaluate(predictor, samples, out, progress=False)
+    assert (done.answered, done.reused, done.failed) == (4, 0, 1)
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [line["id"] for line in lines] == ["1", "2", "3", "4"]
+    assert lines[0]["parse"] in ("parsed", "failed")
+    assert lines[2]["parse"] == "open"
+    assert lines[0]["tokens"]["visual"] > 0
+    assert lines[0]["answer"] == lines[1]["answer"]
+    assert "gone.mp4" in lines[3]["error"]
+    assert {s.metric for s in score_predictions(out)} >= {"accuracy"}
+    again = evaluate(predictor, samples, out, progress=False)
+    assert (again.answered, again.reused) == (0, 4)
+
+
+def test_likelihoods_are_the_models_own(checkpoint, samples):
+    predictor = load_foreign(str(checkpoint), _settings(), device="cpu", likelihood=True)
+    (made,) = predictor.predict(samples[:1])
+    assert made.parse == "scored"
+    assert sum(made.probabilities) == pytest.approx(1)
+    # the likeliest first token, appended, must get the likelihood that the logits give it
+    with torch.inference_mode():
+        from mtrans.video.clip import load_clip
+
+        frames = load_clip(samples[0].video, predictor.settings.frames)
+        inputs = predictor._inputs(samples[0], frames)
+        logp = predictor.backbone.model(**inputs).logits[0, -1].log_softmax(-1)
+        best = int(logp.argmax())
+        assert predictor._log_likelihood(inputs, [best]) == pytest.approx(float(logp[best]), 1e-4)
+    dark = dataclasses.replace(frames, pixels=np.zeros_like(frames.pixels))
+    with torch.inference_mode():
+        other = predictor.backbone.model(**predictor._inputs(samples[0], dark)).logits[0, -1]
+    assert not torch.allclose(other.log_softmax(-1), logp, atol=1e-4)  # it does look
+
+
+def test_what_it_refuses(checkpoint, samples, tmp_path):
+    predictor = load_foreign(f"hf:{checkpoint}", _settings(), device="cpu")
+    with pytest.raises(SettingsError, match="condition"):
+        next(predictor.predict(samples, condition=Condition()))
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(CheckpointError, match="can't be loaded"):
+        load_foreign(str(tmp_path), _settings(), device="cpu")
+
+
+@pytest.mark.skipif(not WITHOUT_TORCHVISION, reason="torchvision is installed")
+def test_a_missing_package_is_named(tmp_path):
+    """Qwen-VL, LLaVA-OneVision, InternVL, SmolVLM 2, VideoLLaMA3: video processors need it."""
+    _tokenizer("<|image_pad|>", "<|video_pad|>").save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "qwen2_vl"}')
+    (tmp_path / "processor_config.json").write_text(
+        '{"processor_class": "Qwen2VLProcessor",'
+        ' "image_processor": {"image_processor_type": "Qwen2VLImageProcessor"},'
+        ' "video_processor": {"video_processor_type": "Qwen2VLVideoProcessor"}}'
+    )
+    with pytest.raises(CheckpointError, match="torchvision"):
+        load_foreign(str(tmp_path), _settings(), device="cpu")

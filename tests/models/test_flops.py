@@ -1,0 +1,90 @@
+"""The formula of costs against torch's counter, on tiny random models."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from models.tiny_random import tiny_batch, tiny_video_model
+from mtrans.core.settings import LoraSettings, ModelSettings
+from mtrans.measure.cost import cached_tokens, flops
+from mtrans.models.flops import count_flops
+from mtrans.models.lora import attach_adapter
+
+ROUTED = ModelSettings(routing="both")
+PAPER = ModelSettings(
+    temporal_position="absolute", temporal_gate="none", routing="both", routing_form="average"
+)
+PLAIN = ModelSettings(mqt=False, routing="off", pool="concat", fusion="none")
+WORDS, PROMPT = 5, 6  # of tiny_batch
+
+
+def _batch(model, batch, frames, answer):
+    made = tiny_batch(model, batch, frames, prompt=PROMPT, answer=answer)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("settings", "llm", "batch", "frames"),
+    [
+        (ROUTED, "llama", 1, 1),
+        (ROUTED, "llama", 2, 5),
+        (PAPER, "opt", 2, 3),
+        (PLAIN, "llama", 1, 4),
+        (dataclasses.replace(ROUTED, temporal_tokens="all"), "t5", 2, 3),
+    ],
+)
+def test_formula_equals_counter(settings, llm, batch, frames):
+    family = "blip-2" if llm == "opt" else "instructblip"
+    model = tiny_video_model(settings, family=family, llm=llm)
+    answer = 3
+    given = _batch(model, batch, frames, 0 if llm == "t5" else answer)
+    if llm == "t5":
+        given["labels"] = given["input_ids"][:, -answer:].clone()
+    else:
+        given["labels"] = given["input_ids"].clone()
+        given["labels"][:, :-answer] = -100
+    counted = count_flops(model, given)
+    made = flops(
+        model.config, settings, frames=frames, words=WORDS, prompt=PROMPT, answer=answer
+    ).forward
+    made = {name: batch * value for name, value in made.items()}
+    assert counted["vit"] == made["vit"]
+    assert counted["temporal"] == made.get("temporal", 0)
+    assert counted["feed_forward"] == made["feed_forward"]
+    own = ("spatial", "temporal", "cross", "feed_forward", "connector")
+    assert counted["qformer"] == pytest.approx(sum(made.get(n, 0) for n in own), rel=1e-6)
+    assert counted["projection"] == made["projection"]
+    assert counted["all"] - counted["vit"] - counted["qformer"] - counted["projection"] == (
+        pytest.approx(_llm(model, llm, made, batch, frames, answer), rel=1e-6)
+    )
+
+
+def _llm(model, llm, made, batch, frames, answer):
+    """In training the answer's last token is run as well, though nothing is read off it."""
+    total = made["llm_prompt"] + made["llm_answer"]
+    if llm == "t5":
+        return total
+    text = model.config.text_config
+    longer = model.visual_tokens(frames) + PROMPT + answer
+    once = cached_tokens(text, past=longer - 1) - 2 * text.hidden_size * text.vocab_size
+    pairs = text.num_hidden_layers * (longer - 1) * 4 * text.hidden_size  # nobody masks by size
+    return total + batch * (once + pairs)
+
+
+@pytest.mark.parametrize("targets", [("query", "value"), ("query", "key", "value", "output")])
+def test_backward_and_pairs(targets):
+    lora = LoraSettings(rank=4, targets=targets)
+    model = tiny_video_model(ROUTED)
+    adapted = attach_adapter(model, lora)
+    batch, frames, answer = 2, 4, 2
+    given = _batch(adapted.get_base_model(), batch, frames, answer)
+    counted = count_flops(adapted, given, backward=True)
+    made = flops(model.config, ROUTED, lora, frames=frames, words=WORDS, prompt=PROMPT, answer=3)
+    own = sum(made.forward[n] for n in ("spatial", "temporal", "cross", "feed_forward"))
+    assert counted["qformer"] == pytest.approx(
+        batch * (own + made.forward["connector"]), rel=2e-3
+    )  # the matrices of the cheaper cross-attention are made once a batch
+    assert counted["backward"] == pytest.approx(batch * sum(made.backward.values()), rel=0.05)
+    assert all(p.grad is None for p in adapted.parameters())
