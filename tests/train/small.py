@@ -97,6 +97,7 @@ def small_settings(backbone: Path, cache: Path, **values: Any) -> RunSettings:
             "prompt.template": "tiny",
             "lora.rank": 2,
             "train.batch_size": 4,
+            "train.precision": "fp32",
             "train.max_steps": 6,
             "train.learning_rate": 1e-2,
             **values,

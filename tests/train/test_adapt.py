@@ -436,7 +436,7 @@ def test_two_processes_give_the_run_of_one(
     launcher = ["-m", "accelerate.commands.launch", *options.split(), "--dynamo_backend", "no"]
     child = start(settings, small, tmp_path / "two", [*launcher, "--main_process_port", port])
     one = adapt(settings, samples, samples, tmp_path / "one", progress=False)
-    errors = child.communicate(timeout=120)[1]
+    errors = child.communicate(timeout=600)[1]
     assert child.returncode == 0, errors
     two = RunFolder(tmp_path / "two")
     assert two.info()["processes"] == 2

@@ -73,7 +73,6 @@ class DemoPlan:
             "train.max_steps": 400,
             "train.evaluate_every": 100,
             "train.batch_size": 32,
-            "train.learning_rate": 4e-3,
         }
     )
     workers: int = 2

@@ -12,7 +12,7 @@ import torch
 from accelerate import PartialState
 
 from mtrans.core.errors import SettingsError
-from mtrans.core.runtime import pick_device
+from mtrans.core.runtime import has_fast_bf16, pick_device
 from mtrans.core.settings import RunSettings
 
 LAUNCH = "for several: torchrun --nproc_per_node N -m mtrans adapt ..."
@@ -59,9 +59,7 @@ def find_where(settings: RunSettings) -> Where:
             f" CUDA_VISIBLE_DEVICES={device.index} and device=cuda"
         )
     precision = settings.train.precision
-    bf16 = precision == "bf16" or (
-        precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
-    )
+    bf16 = precision == "bf16" or (precision == "auto" and has_fast_bf16(device))
     return Where(device, bf16, state.process_index, state.num_processes)
 
 
