@@ -250,7 +250,7 @@ def start(clips, folder, pause):
 def test_two_processes_fill_the_same_clips(tmp_path, clips):
     samples = samples_in(clips)
     workers = [start(clips, tmp_path, 0.1) for _ in range(2)]
-    lines = [worker.communicate(timeout=60)[0].splitlines() for worker in workers]
+    lines = [worker.communicate(timeout=600)[0].splitlines() for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0]
     computed = [int(said[-1].split()[1]) for said in lines]
     assert 6 <= sum(computed) <= 12

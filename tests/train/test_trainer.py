@@ -166,7 +166,7 @@ def run_processes(folder: Path, processes: int) -> None:
         for rank in range(processes)
     ]
     for child in children:
-        _, errors = child.communicate(timeout=120)
+        _, errors = child.communicate(timeout=600)
         assert child.returncode == 0, errors
 
 
