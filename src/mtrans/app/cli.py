@@ -18,9 +18,12 @@ from mtrans.app import (
     commands_crossval,
     commands_data,
     commands_exchange,
+    commands_explain,
     commands_model,
+    commands_ood,
     commands_report,
     commands_results,
+    commands_robustness,
     commands_study,
     commands_text_control,
 )
@@ -46,6 +49,9 @@ app.command("eval")(commands_model.evaluate)
 app.command("ask")(commands_model.ask)
 app.command("calibrate")(commands_analyze.calibrate)
 app.command("analyze")(commands_analyze.analyze)
+app.command("robustness", cls=commands_crossval.ManyValues)(commands_robustness.robustness)
+app.command("explain")(commands_explain.explain)
+app.command("ood")(commands_ood.ood)
 app.command("report")(commands_report.report)
 app.command("results")(commands_results.results)
 app.command("compare")(commands_report.compare)

@@ -19,6 +19,7 @@ from mtrans.core.settings import flatten, settings_to_dict
 from mtrans.report import contents
 from mtrans.report.analysis import analysis
 from mtrans.report.read import Run, read_run, synthetic_worlds
+from mtrans.report.robustness import read_robustness, robustness
 from mtrans.report.words import FILTERS
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -125,6 +126,7 @@ def _page(runs: Sequence[Run]) -> dict[str, Any]:
         "breakdowns": contents.breakdowns(run),
         "confusions": matrices,
         "analysis": analysis(run.analysis),
+        "robustness": robustness(read_robustness(run.path)),
         "curves": contents.curves(run),
         "clips": strips,
         "unread": [p for p in run.predictions if p.error],

@@ -1,0 +1,57 @@
+"""`mtrans explain`: why a model gives this answer, as one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mtrans.app import output
+from mtrans.app.commands_model import Device, open_predictor
+
+
+def explain(
+    run: Annotated[str, typer.Argument(help="A run folder, an adapter folder, or a backbone.")],
+    data: Annotated[Path, typer.Option(help="Manifest that has the question.")],
+    clip: Annotated[str, typer.Option(help="Id of the question.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The HTML file.", show_default="explain-ID.html")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the random orders maps are held against.")] = 0,
+    device: Device = None,
+) -> None:
+    """Show what an answer rests on: frames, places, words and routes, in one HTML file.
+
+    Every map stands beside curves that say whether it is any better than random; one that is not
+    says so. docs/explain.md says how each is made.
+    """
+    from mtrans.app.data import as_samples, check_model
+    from mtrans.core.errors import SettingsError, did_you_mean
+
+    check_model(run)
+    samples = {s.id: s for s in as_samples(data)}
+    if clip not in samples:
+        near = did_you_mean(clip, samples) if len(samples) < 2000 else ""
+        raise SettingsError(
+            f"--clip {clip}: no such id among {len(samples)} in '{data}'{near[:200]}"
+        )
+    sample = samples[clip]
+    output.quiet_libraries()
+    from mtrans.infer.explain import explain as run_explain
+    from mtrans.report.explain import write_explanation
+    from mtrans.video.clip import load_clip
+
+    predictor = open_predictor(run, device, None)
+    output.say("asking with cells, frames and words left out")
+    found = run_explain(predictor, sample, seed=seed)
+    assert sample.video is not None  # explain has said so otherwise
+    shown = load_clip(sample.video, predictor.settings.frames, sample.start, sample.end)
+    name = "".join(c if c.isalnum() or c in "-_." else "_" for c in clip)
+    path = out or Path(f"explain-{name}.html")
+    radii = predictor.settings.model.temporal_radii
+    write_explanation(path, vars(found), shown.pixels, radii)
+    print(f"answer: {found.prediction.answer} ({output.percent(found.score)} %)")
+    for one in found.maps:
+        print(f"{one.name}: {one.faith['says']}")
+    print(f"page: {path}")
