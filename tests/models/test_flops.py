@@ -9,6 +9,7 @@ import pytest
 from models.tiny_random import tiny_batch, tiny_video_model
 from mtrans.core.settings import LoraSettings, ModelSettings
 from mtrans.measure.cost import cached_tokens, flops
+from mtrans.models.connectors import CONNECTORS
 from mtrans.models.flops import count_flops
 from mtrans.models.lora import attach_adapter
 
@@ -88,3 +89,16 @@ def test_backward_and_pairs(targets):
     )  # the matrices of the cheaper cross-attention are made once a batch
     assert counted["backward"] == pytest.approx(batch * sum(made.backward.values()), rel=0.05)
     assert all(p.grad is None for p in adapted.parameters())
+
+
+@pytest.mark.parametrize("name", sorted(CONNECTORS))
+def test_every_connector_can_be_counted(name):
+    model = tiny_video_model(ModelSettings(connector=name, routing="off"))
+    given = _batch(model, 1, 12 if name == "hcrn" else 2, 1)
+    if model.answers_itself:
+        right = int(given["labels"][0, -1])
+        model.set_answers([[right], [right + 1]])
+    counted = count_flops(attach_adapter(model, LoraSettings(rank=2)), given, backward=True)
+    assert counted["backward"] > 0
+    if not model.answers_itself:
+        assert counted["all"] > counted["llm"] > 0

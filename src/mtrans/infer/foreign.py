@@ -140,7 +140,7 @@ class ForeignPredictor(Predictor):
         began = time.monotonic()
         with torch.inference_mode():
             made = (
-                self._choose(sample, inputs)
+                self._likeliest(sample, inputs)
                 if self.likelihood and sample.choices
                 else self._say(sample, inputs)
             )
@@ -179,7 +179,7 @@ class ForeignPredictor(Predictor):
         )[0, inputs["input_ids"].shape[1] :]
         text = tokenizer.decode(ids, skip_special_tokens=True).strip()
         said = dataclasses.replace(
-            blank(sample), answer=text, parse="open", tokens=self._tokens(inputs, len(ids))
+            blank(sample), answer=text, parse="open", tokens=self._counts(inputs, len(ids))
         )
         if not sample.choices:
             return said
@@ -188,14 +188,14 @@ class ForeignPredictor(Predictor):
             said, choice=choice, parse="failed" if choice is None else "parsed"
         )
 
-    def _choose(self, sample: Sample, inputs: dict[str, Tensor]) -> Prediction:
+    def _likeliest(self, sample: Sample, inputs: dict[str, Tensor]) -> Prediction:
         tokenizer = self.backbone.processor.tokenizer
         choices = sample.choices or ()
         ids = [tokenizer(c, add_special_tokens=False)["input_ids"] for c in choices]
         scores = tuple(self._log_likelihood(inputs, answer) for answer in ids)
         scored = dataclasses.replace(blank(sample), log_likelihoods=scores, parse="scored")
         made = recalibrated(scored, None)
-        tokens = self._tokens(inputs, len(ids[made.choice or 0]))
+        tokens = self._counts(inputs, len(ids[made.choice or 0]))
         return dataclasses.replace(made, tokens=tokens)
 
     def _log_likelihood(self, inputs: dict[str, Tensor], answer: list[int]) -> float:
@@ -215,7 +215,7 @@ class ForeignPredictor(Predictor):
         logp = logits[0, prompt.shape[1] - 1 : -1].float().log_softmax(dim=-1)
         return float(logp.gather(1, more[0][:, None]).sum())
 
-    def _tokens(self, inputs: dict[str, Tensor], answer: int) -> dict[str, int]:
+    def _counts(self, inputs: dict[str, Tensor], answer: int) -> dict[str, int]:
         config = self.backbone.model.config
         places = 0
         for name in ("image_token_id", "image_token_index", "video_token_id", "video_token_index"):

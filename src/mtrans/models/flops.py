@@ -21,7 +21,7 @@ PARTS = {
     "feed_forward": r"qformer\.encoder\.layer\.\d+\.(intermediate|output)(_query)?",
     "qformer": r"(st_qformer|connector)",
     "projection": r"language_projection",
-    "llm": r"language_model",
+    "llm": r"language_model\.\w+",
 }
 """Component -> its modules' names in the assembled model. ``qformer`` is the whole connector, the
 two before it included."""
