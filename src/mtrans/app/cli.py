@@ -15,6 +15,7 @@ import mtrans
 from mtrans.app import (
     commands_analyze,
     commands_bench,
+    commands_cost,
     commands_crossval,
     commands_data,
     commands_exchange,
@@ -60,6 +61,7 @@ app.command("export-predictions")(commands_exchange.export_predictions)
 app.command("card")(commands_exchange.model_card)
 commands_data.data.command("card")(commands_exchange.data_card)
 app.command("settings")(commands_report.settings)
+app.command("cost", cls=commands_crossval.ManyValues)(commands_cost.cost)
 app.command("doctor")(commands_report.doctor)
 app.command("demo")(commands_report.demo)
 

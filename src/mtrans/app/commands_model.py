@@ -173,25 +173,35 @@ def evaluate(
         bool, typer.Option("--no-cache", help="Don't use the feature cache.")
     ] = False,
     raw: Raw = False,
+    likelihood: Annotated[
+        bool, typer.Option("--likelihood", help="With hf:MODEL: score candidates, don't generate.")
+    ] = False,
 ) -> None:
     """Answer a manifest's questions and measure the answers.
 
     Writes predictions.jsonl (all later measuring needs only that) and scores.json beside it.
     Intervals are 95 % bootstrap intervals over videos. Clips that can't be read count as wrong.
     Probabilities are calibrated where `mtrans calibrate` was run; log_likelihoods never are.
+    hf:MODEL is any image-text-to-text model that transformers loads, untrained: it gets our frames
+    and listed candidates, and what it writes is read by our parser.
     """
     from mtrans.app.data import as_samples, check_model, has_answers
     from mtrans.core.errors import SettingsError
 
     if split_name is not None and out is not None:
         raise SettingsError("--split-name names a file in the run folder; leave it or --out away")
-    check_model(model)
+    check_model(model.removeprefix("hf:"))
     samples = as_samples(data)
     output.quiet_libraries()
     from mtrans.infer.evaluate import evaluate as run_evaluate
+    from mtrans.infer.latency import answer_cost
     from mtrans.measure.score import score_predictions, scores_path
 
-    predictor = open_predictor(model, device, set_, calibrated=not raw)
+    predictor: Predictor
+    if model.startswith("hf:"):
+        predictor = _open_foreign(model, device, set_, likelihood)
+    else:
+        predictor = open_predictor(model, device, set_, calibrated=not raw)
     path = predictions_file(out)
     if path is None and split_name is not None and predictor.run is not None:
         path = predictor.run.predictions(split_name)
@@ -211,9 +221,29 @@ def evaluate(
         output.say(f"there is nothing to score: no sample of {data} has a right answer")
         print(f"predictions: {done.predictions}")
         return
-    scores = score_predictions(done.predictions)
+    cost = answer_cost(predictor, samples)
+    scores = score_predictions(
+        done.predictions, cost=dataclasses.asdict(cost) if cost is not None else None
+    )
     print_scores(scores, f"{model} on {data}")
+    if cost is not None:
+        print(
+            f"one answer: {cost.first_token_ms:.0f} ms to the first token, {cost.answer_ms:.0f} ms"
+            f" in all; {cost.visual_tokens} visual tokens; {(cost.answer_flops or 0) / 1e9:.3g}"
+            f" GFLOPs; peak memory {output.size(cost.peak_memory_mb * 2**20)}"
+        )
     print(f"predictions: {done.predictions}\nscores:      {scores_path(done.predictions)}")
+
+
+def _open_foreign(
+    model: str, device: str | None, overrides: list[str] | None, likelihood: bool
+) -> Predictor:
+    """Loads a model of another kind, to answer under our frames and prompt."""
+    from mtrans.core.settings import load_settings
+    from mtrans.infer.foreign import load_foreign
+
+    settings = load_settings(overrides=overrides or [])
+    return load_foreign(model, settings, device=device or "auto", likelihood=likelihood)
 
 
 def open_predictor(
@@ -386,7 +416,14 @@ def _summary(run: RunFolder) -> None:
     made.add_row("trained parameters", f"{cost.get('trained_parameters', 0):,}")
     made.add_row("visual tokens a clip", str(cost.get("visual_tokens", output.DASH)))
     made.add_row("steps", str(info.get("steps", output.DASH)))
-    made.add_row("training", f"{cost.get('train_seconds', 0):.1f} s")
+    each = f"{1000 * cost.get('seconds_per_step', 0):.0f} ms a step"
+    made.add_row("training", f"{cost.get('train_seconds', 0):.1f} s, {each}")
+    if cost.get("training_flops"):
+        share = output.percent(cost.get("backward_share"))
+        words = f"{cost['training_flops'] / 1e9:.3g} G, {share} % of it backward"
+        made.add_row("operations of a clip in a step", words)
+    if cost.get("peak_memory_mb"):
+        made.add_row("peak memory", output.size(cost["peak_memory_mb"] * 2**20))
     if best:
         accuracy = best.get("accuracy")
         right = f"accuracy {output.percent(accuracy)} %, " if accuracy is not None else ""

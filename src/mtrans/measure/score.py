@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ def score_predictions(
     resamples: int = RESAMPLES,
     seed: int = 0,
     cluster: Cluster = "video",
+    cost: Mapping[str, Any] | None = None,
 ) -> list[Score]:
     """Measures a predictions file, overall and by part, and writes the scores beside it.
 
@@ -41,6 +42,7 @@ def score_predictions(
         resamples: Bootstrap replicates.
         seed: Seed of the draws.
         cluster: What is drawn as a whole.
+        cost: What an answer cost, written beside the scores.
 
     Returns:
         Scores over all predictions (empty `slice`), then those of the parts.
@@ -78,6 +80,8 @@ def score_predictions(
         "notes": slices(known)[1],
         "scores": [s.to_json() for s in scores],
     }
+    if cost:
+        document["cost"] = dict(cost)
     target = Path(out) if out is not None else scores_path(path)
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     try:

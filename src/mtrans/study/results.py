@@ -30,6 +30,7 @@ COSTS = (
     "train_seconds",
     "seconds_per_step",
     "peak_memory_mb",
+    "training_flops",
 )
 """Entries of run.json's cost that are averaged over the seeds."""
 
@@ -258,7 +259,11 @@ def measure_seeds(
 
 def mean_cost(costs: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Returns the means of :data:`COSTS`, as far as all runs have them."""
-    return {n: float(np.mean([c[n] for c in costs])) for n in COSTS if all(n in c for c in costs)}
+    return {
+        n: float(np.mean([c[n] for c in costs]))
+        for n in COSTS
+        if all(c.get(n) is not None for c in costs)
+    }
 
 
 def main_metric(predictions: Sequence[Prediction]) -> str:

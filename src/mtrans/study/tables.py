@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from mtrans.core.records import Score
@@ -99,7 +99,7 @@ def _table(plan: StudyPlan, rows: Sequence[Row]) -> list[str]:
     parts = slices(rows)
     first = next(iter(plan.contenders))
     heads = ["contender", *varied, *parts, f"vs {first}", *(["against"] if varied else [])]
-    heads += [*searched, "visual tokens", "trained parameters", "train seconds"]
+    heads += [*searched, *(head for _, head, _ in _costs(rows))]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     guess = ["chance", *("" for _ in varied), *(_chance(rows, part) for part in parts)]
     lines.append(f"| {' | '.join(guess + [''] * (len(heads) - len(guess)))} |")
@@ -115,14 +115,23 @@ def _table(plan: StudyPlan, rows: Sequence[Row]) -> list[str]:
         cells.append(_gap(row.against))
         cells += [row.reference or ""] if varied else []
         cells += [text(row.chosen.get(key, "")) for key in searched]
-        for name, form in (
-            ("visual_tokens", ".0f"),
-            ("trained_parameters", ",.0f"),
-            ("train_seconds", ".0f"),
-        ):
-            cells.append(format(row.cost[name], form) if name in row.cost else "")
+        for name, _, form in _costs(rows):
+            cells.append(form(row.cost[name]) if name in row.cost else "")
         lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def _costs(rows: Sequence[Row]) -> list[tuple[str, str, Callable[[float], str]]]:
+    """Returns (name, head, form) of the costs shown; operations where a run counted them."""
+    shown_always: list[tuple[str, str, Callable[[float], str]]] = [
+        ("visual_tokens", "visual tokens", "{:.0f}".format),
+        ("trained_parameters", "trained parameters", "{:,.0f}".format),
+        ("train_seconds", "train seconds", "{:.0f}".format),
+    ]
+    if not any("training_flops" in row.cost for row in rows):
+        return shown_always
+    counted = ("training_flops", "training GFLOPs a clip", lambda n: f"{n / 1e9:.3g}")
+    return [*shown_always, counted]
 
 
 def slices(rows: Sequence[Row]) -> list[str]:

@@ -28,6 +28,7 @@ from mtrans.core.settings import RunSettings
 from mtrans.data.clips import BadClip
 from mtrans.data.dataset import ClipDataset
 from mtrans.models.budget import fit_budget
+from mtrans.models.flops import count_flops
 from mtrans.models.loading import Backbone
 from mtrans.train.adapter import fresh_backbone, read_weights, write_adapter
 from mtrans.train.arguments import training_arguments
@@ -54,7 +55,7 @@ from mtrans.train.run_folder import (
 from mtrans.train.sources import make_collator, one_line, open_source, usable
 from mtrans.train.stream import split_batch
 from mtrans.train.trainer import AdaptTrainer
-from mtrans.train.validation import Validator
+from mtrans.train.validation import Validator, to_device
 from mtrans.train.where import Where, find_where
 
 
@@ -298,6 +299,7 @@ def _finish(
         trained, total = count_parameters(backbone.model)
         memory, kind = peak_memory(where.device)
         log = read_jsonl(run.log_file)
+        flops, back = _operations(trainer, backbone, where)
         cost = Cost(
             trained_parameters=trained,
             total_parameters=total,
@@ -308,6 +310,8 @@ def _finish(
             memory_kind=kind,
             visual_tokens=backbone.base.visual_tokens(settings.frames.count),
             prepare_seconds=round(prepared, 3),
+            training_flops=flops,
+            backward_share=round(back, 4),
         )
         best = best_validation(trainer.state.log_history)
         run.update(
@@ -327,6 +331,15 @@ def _finish(
             say(short)
     if where.processes > 1:
         torch.distributed.barrier()
+
+
+def _operations(trainer: AdaptTrainer, backbone: Backbone, where: Where) -> tuple[float, float]:
+    """Returns the operations of one clip in a step, and the share of them that is backward."""
+    batch = to_device(cast(Any, trainer.data_collator)([trainer.samples[0]]), where.device)
+    with torch.autocast(where.device.type, torch.bfloat16, enabled=where.bf16):
+        counted = count_flops(backbone.model, batch, backward=True)
+    total = counted["all"] + counted["backward"]
+    return total, counted["backward"] / total
 
 
 def say(words: str, shown: bool = True) -> None:

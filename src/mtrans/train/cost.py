@@ -23,6 +23,9 @@ class Cost:
         memory_kind: ``cuda`` or ``rss``.
         visual_tokens: Visual tokens the LLM sees of a clip (`K`).
         prepare_seconds: Wall clock of filling the feature cache.
+        training_flops: Operations of one clip in a training step, forward and backward, as torch
+            counts them; the ViT only where it runs in every step. Low-bit layers are not counted.
+        backward_share: Share of them that is backward.
     """
 
     trained_parameters: int
@@ -34,6 +37,8 @@ class Cost:
     memory_kind: str
     visual_tokens: int
     prepare_seconds: float = 0.0
+    training_flops: float | None = None
+    backward_share: float | None = None
 
 
 def count_parameters(model: torch.nn.Module) -> tuple[int, int]:

@@ -1,0 +1,83 @@
+"""What an answer costs on this machine: seconds to the first token, memory, operations."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mtrans.core.errors import VideoError
+from mtrans.core.records import Sample
+from mtrans.infer.foreign import ForeignPredictor
+from mtrans.infer.predictor import Predictor
+from mtrans.models.flops import count_flops
+from mtrans.train.cost import peak_memory
+from mtrans.train.sources import video_source
+from mtrans.train.validation import to_device
+
+
+@dataclass(frozen=True)
+class AnswerCost:
+    """The cost of one question about one clip, asked alone: an entry of scores.json.
+
+    Attributes:
+        first_token_ms: From frames in memory to the first token, the ViT included.
+        answer_ms: From frames in memory to the whole answer: candidates scored, or text written.
+        visual_tokens: Visual tokens the LLM sees.
+        answer_flops: Operations of reading clip, prompt and answer once, as torch counts them;
+            None where the right answer is not known.
+        peak_memory_mb: Highest memory of the process so far in MiB, or the GPU's.
+        memory_kind: ``cuda`` or ``rss``.
+    """
+
+    first_token_ms: float
+    answer_ms: float
+    visual_tokens: int
+    answer_flops: float | None
+    peak_memory_mb: float
+    memory_kind: str
+
+
+def answer_cost(predictor: Predictor, samples: Sequence[Sample]) -> AnswerCost | None:
+    """Asks the first question whose clip can be read once more, alone, and measures.
+
+    Args:
+        predictor: One of our models, warm: it has answered before.
+        samples: Questions.
+
+    Returns:
+        The cost; None for another kind of model, or where no clip can be read.
+    """
+    if isinstance(predictor, ForeignPredictor):
+        return None
+    source = video_source(predictor.backbone, predictor.settings)
+    for sample in samples:
+        try:
+            item = predictor._items([sample], source)[0]
+        except VideoError:
+            continue
+        break
+    else:
+        return None
+    (answered,) = predictor._answer([item])
+    longest, predictor.max_new_tokens = predictor.max_new_tokens, 1
+    try:
+        began = time.monotonic()
+        predictor._answer([(dataclasses.replace(sample, choices=None, label=None), *item[1:])])
+        first = 1000 * (time.monotonic() - began)
+    finally:
+        predictor.max_new_tokens = longest
+    count = None
+    if sample.answer is not None:
+        batch = to_device(predictor.collate([item]), predictor.device)
+        count = count_flops(predictor.backbone.model, batch)["all"]
+    memory, kind = peak_memory(predictor.device)
+    return AnswerCost(
+        first_token_ms=round(first, 3),
+        answer_ms=answered.ms or 0.0,
+        visual_tokens=answered.tokens["visual"],
+        answer_flops=count,
+        peak_memory_mb=round(memory, 1),
+        memory_kind=kind,
+    )
