@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import ClassVar, cast
 
 from mtrans.core.errors import SettingsError
 from mtrans.core.records import Sample
-from mtrans.data.adapters.shared.base import Adapter, Option, Request, Scheme
+from mtrans.data.adapters.shared.base import Adapter, Kind, Option, Request, Scheme
 from mtrans.data.folds import assign_folds, hold_out
 from mtrans.data.subsets import Unit
 
@@ -35,8 +35,14 @@ class OwnAdapter(Adapter):
     citation = "none: your own data"
     licence = "yours"
     size = "any"
-    kinds = ("choice", "open", "caption")
-    metrics = ("accuracy", "macro_f1", "exact_match", "rouge_l", "meteor")
+    kinds: ClassVar[tuple[Kind, ...]] = ("choice", "open", "caption")
+    metrics: ClassVar[tuple[str, ...]] = (
+        "accuracy",
+        "macro_f1",
+        "exact_match",
+        "rouge_l",
+        "meteor",
+    )
     schemes = OWN_SCHEMES
 
 
