@@ -38,6 +38,7 @@ def test_every_world_writes_videos_and_manifests(name, tmp_path):
             assert row["split"] == split
             assert row["type"]
             assert row["facts"]["world"] == name
+            assert {"objects", "seconds", "speed", "occlusion"} <= set(row["facts"])
             if "choices" in row:
                 assert row["choices"][row["label"]] == row["answer"]
             info = probe(tmp_path / row["video"])

@@ -114,7 +114,9 @@ def generate(
     facts: dict[str, Fact] = {
         "seconds": round(recipe.frames / fps, 3),
         "steps": len(recipe.steps),
+        "objects": len(recipe.steps) + len(tools),
         "speed": round(recipe.speed, 3),
+        "occlusion": round(_covered(recipe), 3),
         "repeated_actions": len(recipe.steps) - len(tools),
     }
     return WorldClip(
@@ -191,6 +193,16 @@ def tool_pose(step: Step, speed: float, time: float) -> tuple[float, float, floa
     if step.tool == "shaker":  # tilts
         return x, y - 0.03, angle + 0.6 * swing
     return x, y - 0.05, 0.0  # a tap stays where it is
+
+
+def _covered(recipe: Recipe) -> float:
+    """Returns the share of frames in which the tool reaches over the food."""
+    count = 0
+    for time in (np.arange(recipe.frames) + 0.5) / recipe.fps:
+        step = next((s for s in recipe.steps if time < s.end), recipe.steps[-1])
+        x, y, _ = tool_pose(step, recipe.speed, float(time))
+        count += math.hypot(x - step.x, y - step.y) < (step.food_size + step.tool_size) / 2
+    return count / recipe.frames
 
 
 def _questions(rng: np.random.Generator, recipe: Recipe) -> tuple[ClipQuestion, ...]:

@@ -298,6 +298,7 @@ def _facts(script: Script) -> dict[str, Fact]:
     return {
         "seconds": round(script.seconds, 3),
         "turns": len(script.turns),
+        "objects": 2 if script.microphone else 1,
         "face_cue": script.face_cue,
         "voice_cue": script.voice_cue,
         "sentiment": "positive" if script.positive else "negative",
