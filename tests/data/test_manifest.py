@@ -127,7 +127,7 @@ def test_answer_and_label_complete_each_other(tmp_path):
         ({"start": "1"}, 'start: text "1"; wanted seconds'),
         ({"start": -1}, "start: -1; wanted seconds from the file's beginning"),
         ({"end": math.inf}, "end: inf; wanted seconds"),
-        ({"context": {"text": "x"}}, "context: object"),
+        ({"context": 5}, "context: number 5"),
         ({"context": [{"text": "x", "who": "y"}]}, "context: turn 0: unknown field 'who'"),
         ({"context": [{"text": "x"}, {"speaker": "y"}]}, "context: turn 1: text: missing"),
         ({"facts": {"n": [1]}}, "facts: 'n' is list [1]"),

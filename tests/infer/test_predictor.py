@@ -235,7 +235,7 @@ def test_training_evaluation_and_ask_look_at_the_same_frames(
     training = small_settings(small / "backbone", small / "cache", **values)
     training = dataclasses.replace(training, frames=run.settings().frames)
     adapt(training, [sample], None, small / "one_clip", progress=False)
-    assert len(seen) == 3
+    assert len(seen) == 4  # answered twice, trained on, and looked at once more to count its cost
     for frames, times in seen:
         np.testing.assert_array_equal(frames, pixels)
         np.testing.assert_array_equal(times, shown.times)

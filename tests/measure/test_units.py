@@ -40,6 +40,6 @@ def test_study_tables(metric: str, cell: str) -> None:
 
 
 def test_reports() -> None:
-    assert (percent(0.5, metric="cider_d"), percent(0.5)) == ("0.50", "50.0 %")
+    assert (percent(0.5, metric="cider_d"), percent(0.5)) == ("0.50", "50.0\N{NO-BREAK SPACE}%")
     assert (points(2.5, metric="median_rank"), points(0.5)) == ("2.50", "50.0")
     assert signed(-0.25, metric="cider_d") == "\N{MINUS SIGN}0.25"

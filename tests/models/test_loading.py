@@ -98,7 +98,7 @@ def test_blip2(tmp_path):
 
 
 def test_what_is_not_a_backbone_is_named(tmp_path):
-    with pytest.raises(CheckpointError, match=r"no/such.* can't be found"):
+    with pytest.raises(CheckpointError, match=r"no/such-model' (can't be found|is not on this)"):
         load_backbone("no/such-model")
     BertConfig().save_pretrained(tmp_path)
     with pytest.raises(CheckpointError, match=r"is a 'bert' model; wanted instructblip or blip-2"):
