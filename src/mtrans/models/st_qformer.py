@@ -99,8 +99,8 @@ class SpatialTemporalLayer(nn.Module):
         self.temporal_gate = TemporalGate(settings.gate_init) if gated else None
         relative = settings.mqt and settings.temporal_position == "relative"
         heads = attention.attention.num_attention_heads
-        scale = settings.position_scale
-        self.temporal_position = RelativePosition(heads=heads, scale=scale) if relative else None
+        start = {"scale": settings.position_scale, "order": settings.position_order}
+        self.temporal_position = RelativePosition(heads=heads, **start) if relative else None
         self.spatial_router = self._router("spatial", index, SPATIAL_MASKS, width)
         bounded = len(settings.temporal_radii)
         self.temporal_router = self._router("temporal", index, 1 + bounded, width)

@@ -154,16 +154,20 @@ class RelativePosition(TrainedWhole):
     """A signed attention bias per head, computed from time differences in seconds.
 
     An MLP of sign(dt) * log1p(|dt| / tau) at several tau: it carries over to other frame rates and
-    to unequal spacing, and past and future get different biases from the start.
+    to unequal spacing. Half of the heads start by looking back and half by looking ahead: heads
+    that look both ways alike give the frames of a clip and of its reversal the same mean, and a
+    model that starts so learns along which line a thing moves long before it learns which way.
 
     Args:
         heads: Attention heads.
-        scale: Standard deviation of the bias at the start.
+        scale: Standard deviation of the random part of the bias at the start.
+        order: Bias with which the first half of the heads starts to prefer earlier frames, and the
+            second half later ones.
     """
 
-    def __init__(self, *, heads: int, scale: float):
+    def __init__(self, *, heads: int, scale: float, order: float):
         super().__init__()
-        self.scale = scale
+        self.scale, self.order = scale, order
         self.hidden_weight = nn.Parameter(torch.empty(len(TIME_SCALES), POSITION_HIDDEN))
         self.hidden_bias = nn.Parameter(torch.empty(POSITION_HIDDEN))
         self.head_weight = nn.Parameter(torch.empty(POSITION_HIDDEN, heads))
@@ -175,6 +179,14 @@ class RelativePosition(TrainedWhole):
         nn.init.normal_(self.hidden_bias, std=0.5)
         # tanh units of such inputs have a root mean square of about 0.7
         nn.init.normal_(self.head_weight, std=self.scale / (0.7 * POSITION_HIDDEN**0.5))
+        if self.order:  # one unit becomes about sign(dt)
+            heads = self.head_weight.shape[1]
+            with torch.no_grad():
+                self.hidden_weight[:, 0] = 0.0
+                self.hidden_weight[0, 0] = 1.0
+                self.hidden_bias[0] = 0.0
+                self.head_weight[0, : heads // 2] = self.order  # dt = t - t' > 0: t' is earlier
+                self.head_weight[0, heads // 2 :] = -self.order
 
     def forward(self, times: Tensor) -> Tensor:
         """Computes the bias.

@@ -95,6 +95,11 @@ class ModelSettings:
     position_scale: float = 1.5
     """Standard deviation with which learned positions start; 0.3 for `absolute` in preset paper."""
 
+    position_order: float = 2.5
+    """With `relative`: how strongly half of the heads start to prefer earlier frames and the other
+    half later ones, in logits; 0 leaves it to chance, and then which frame came first is learned
+    late or not at all (docs/LOG.md)."""
+
     max_frames: int = 64
     """Rows of the absolute temporal embedding; with `absolute`, more frames are an error."""
 
