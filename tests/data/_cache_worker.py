@@ -42,12 +42,12 @@ if __name__ == "__main__":
         return encode(pixels)
 
     # every clip a shard of its own, so that a kill in the middle leaves some
-    from mtrans.data import cache, shards
+    from mtrans.data import fill, shards
 
     class SmallShards(shards.ShardWriter):
         def __init__(self, path):
             super().__init__(path, shard_bytes=1)
 
-    cache.ShardWriter = SmallShards
+    fill.ShardWriter = SmallShards
     report = open_cache(folder).fill(samples_in(clips), slow, batch_frames=1, workers=1)
     print("computed", report.computed, flush=True)

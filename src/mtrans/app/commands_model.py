@@ -24,9 +24,14 @@ Device = Annotated[
 Settings = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", help="One setting of a backbone that is not adapted, key=value; a run has its own."
+        "--set",
+        help="One setting of a backbone that is not adapted, key=value; a run has its own but for"
+        " cache_dtype and cache_dir.",
     ),
 ]
+
+FREE = ("cache_dtype", "cache_dir")
+"""Settings of a run that are free after training: where and how finely features are kept."""
 
 Raw = Annotated[
     bool, typer.Option("--raw", help="Leave probabilities as the model gives them, uncalibrated.")
@@ -261,13 +266,21 @@ def open_predictor(
 
     if not overrides:
         return load_predictor(model, device=device or "auto", calibrated=calibrated)
-    if find_adapter(Path(model))[0] is not None:
-        raise SettingsError(
-            f"--set {overrides[0]}: '{model}' is adapted and answers under the settings it was"
-            " trained with; leave --set away, or adapt with that setting"
-        )
     settings = load_settings(overrides=overrides)
-    return load_predictor(model, settings=settings, device=device or "auto")
+    if find_adapter(Path(model))[0] is None:
+        return load_predictor(model, settings=settings, device=device or "auto")
+    names = [text.partition("=")[0].strip() for text in overrides]
+    fixed = [text for text, name in zip(overrides, names, strict=True) if name not in FREE]
+    if fixed:
+        raise SettingsError(
+            f"--set {fixed[0]}: '{model}' is adapted and answers under the settings it was"
+            f" trained with, but for {' and '.join(FREE)}; leave --set away, or adapt with that"
+            " setting"
+        )
+    predictor = load_predictor(model, device=device or "auto", calibrated=calibrated)
+    own = {name: getattr(settings, name) for name in names}
+    predictor.settings = dataclasses.replace(predictor.settings, **own)
+    return predictor
 
 
 def predictions_file(out: Path | None) -> Path | None:
@@ -376,7 +389,7 @@ def _plan(settings: RunSettings, train: list[Sample], val: list[Sample] | None, 
     from mtrans.models.connectors import CONNECTORS
     from mtrans.models.loading import load_backbone
     from mtrans.train.adapt import check_inputs
-    from mtrans.train.callbacks import plan_steps
+    from mtrans.train.plan import plan_steps
     from mtrans.train.sources import feature_cache
 
     check_inputs(settings, train, val)

@@ -15,31 +15,26 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrans.core.errors import CacheError, MTransError, VideoError
+from mtrans.core.errors import CacheError, VideoError
 from mtrans.core.files import make_folder, write_text
 from mtrans.core.records import Sample
-from mtrans.core.settings import FrameSettings
-from mtrans.data.clips import BadClip, Clip, Progress, clip_of, clips_of
+from mtrans.core.settings import CacheDtype, FrameSettings
+from mtrans.data.clips import Clip, Progress, clip_of, clips_of
 from mtrans.data.content import ContentIndex, writing
-from mtrans.data.shards import ShardStore, ShardWriter
+from mtrans.data.fill import Decoded, Encode, Filler, FillReport
+from mtrans.data.forms import stored_bytes
+from mtrans.data.shards import ShardStore
 from mtrans.video.clip import load_clip
 from mtrans.video.preprocess import PreprocessSettings, preprocess
 
 LAYOUT = 1
-
-Encode: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.floating]]
-"""float32[n, 3, H, W] pixels -> float[n, P, Cv] patch features."""
-
-_Decoded: TypeAlias = tuple[Clip, NDArray[np.float32], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -57,21 +52,6 @@ class CacheEstimate:
     bytes: int
 
 
-@dataclass(frozen=True)
-class FillReport:
-    """What filling did.
-
-    Attributes:
-        computed: Clips encoded now.
-        reused: Clips that were there, or that another process added meanwhile.
-        bad: Clips that can't be read, where these were to be skipped.
-    """
-
-    computed: int
-    reused: int
-    bad: tuple[BadClip, ...]
-
-
 class FeatureCache:
     """Patch features of clips, memory-mapped.
 
@@ -81,7 +61,8 @@ class FeatureCache:
         preprocess: How frames are prepared.
         backbone: Hash of the frozen weights that encode them.
         dtype: ``same`` stores what `encode` returns, so that training from the cache equals
-            training from video; ``float16`` halves the size and rounds to 11 bits.
+            training from video; ``float16`` halves the size and rounds to 11 bits; ``int8`` takes
+            a quarter and rounds to 8 bits, each token on a scale of its own.
         feature_shape: (P, Cv), needed for :meth:`estimate` and :meth:`blank` of an empty cache.
 
     Raises:
@@ -95,7 +76,7 @@ class FeatureCache:
         frames: FrameSettings,
         preprocess: PreprocessSettings,
         backbone: str,
-        dtype: Literal["same", "float16"] = "same",
+        dtype: CacheDtype = "same",
         feature_shape: tuple[int, int] | None = None,
     ):
         self.frames = frames
@@ -135,8 +116,8 @@ class FeatureCache:
         self.store.refresh()
         clips = clips_of(samples)
         missing = sum(not self._present(clip) for clip in clips)
-        item = 2 if self.dtype == "float16" else self._item_bytes()
-        one = int(np.prod(self.feature_shape)) * self.frames.count * item
+        form = self._form() if self.dtype == "same" else self.dtype
+        one = stored_bytes((self.frames.count, *self.feature_shape), form)
         return CacheEstimate(clips=len(clips), missing=missing, bytes=missing * one)
 
     def fill(
@@ -168,36 +149,23 @@ class FeatureCache:
         """
         self.store.refresh()
         self.store.remove_damaged()
-        clips = clips_of(samples)
-        bad: dict[Clip, str] = {}
-        todo = []
-        for clip, users in clips.items():
-            try:
-                if self._key(clip) not in self.store.entries:
-                    todo.append(clip)
-            except VideoError as error:
-                _note(bad, clip, users, error, skip_bad)
-        # two processes that start together begin at different places and meet, instead of both
-        # doing everything
-        turn = (os.getpid() * 7919) % len(todo) if todo else 0
-        todo = todo[turn:] + todo[:turn]
-        ready, computed = len(clips) - len(todo), 0
+        filler = Filler(
+            self.folder,
+            self.store,
+            key=self._key,
+            decode=self._decode,
+            dtype=self.dtype,
+            users=clips_of(samples),
+            skip_bad=skip_bad,
+        )
+        todo = filler.missing()
         self._save_spec()
-        with ShardWriter(self.folder) as writer:
-            decoded = self._decode_ahead(todo, workers)
-            for batch in _batches(decoded, clips, bad, skip_bad, batch_frames):
-                computed += self._encode(batch, encode, writer)
-                ready += len(batch)
-                if progress is not None:
-                    progress(ready, len(clips))
+        computed = filler.run(todo, encode, progress, workers=workers, batch_frames=batch_frames)
         self.store.refresh()
-        listed = tuple(BadClip(c, r, tuple(s.id for s in clips[c])) for c, r in bad.items())
-        if progress is not None and ready < len(clips):
-            progress(len(clips), len(clips))
-        return FillReport(computed, len(clips) - computed - len(bad), listed)
+        return filler.report(computed)
 
     def get(self, sample: Sample) -> tuple[NDArray[np.floating], NDArray[np.float64]]:
-        """Returns a clip's (features float[T, P, Cv], times float64[T]); read-only.
+        """Returns a clip's (features float[T, P, Cv], times float64[T]); not to be written to.
 
         Raises:
             CacheError: They are not there, or damaged.
@@ -229,10 +197,10 @@ class FeatureCache:
             raise CacheError(f"{self.folder} is empty: the size of features is not known yet")
         return self._feature_shape
 
-    def _item_bytes(self) -> int:
+    def _form(self) -> str:
         for entry in self.store.entries.values():
-            return np.dtype(entry.dtype).itemsize
-        return 4
+            return entry.dtype
+        return "float32"
 
     def _key(self, clip: Clip) -> str:
         return f"{self.contents.digest(clip.video)}@{clip.start}-{clip.end}"
@@ -259,85 +227,14 @@ class FeatureCache:
                     self.folder / "spec.json", json.dumps(self.spec, sort_keys=True), sync=True
                 )
 
-    def _decode_ahead(
-        self, clips: Sequence[Clip], workers: int
-    ) -> Iterator[tuple[Clip, Future[_Decoded]]]:
-        """Yields clips with their frames on the way, a few ahead of who asks."""
-        with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
-            queue: list[tuple[Clip, Future[_Decoded]]] = []
-            for clip in clips:
-                queue.append((clip, pool.submit(self._decode, clip)))
-                if len(queue) > 2 * workers:
-                    yield queue.pop(0)
-            yield from queue
-
-    def _decode(self, clip: Clip) -> _Decoded:
-        if self._key(clip) in self.store.entries:
-            empty = np.zeros((0, 3, self.preprocess.height, self.preprocess.width), np.float32)
-            return clip, empty, np.zeros(0)
+    def _decode(self, clip: Clip) -> Decoded:
         shown = load_clip(clip.video, self.frames, clip.start, clip.end)
-        return clip, preprocess(shown.pixels, self.preprocess), shown.times
-
-    def _encode(self, batch: Sequence[_Decoded], encode: Encode, writer: ShardWriter) -> int:
-        """Encodes and stores clips; returns how many, without those that appeared meanwhile."""
-        self.store.refresh()
-        batch = [d for d in batch if len(d[2]) and self._key(d[0]) not in self.store.entries]
-        if not batch:
-            return 0
-        pixels = np.concatenate([p for _, p, _ in batch])
-        features = np.asarray(encode(pixels))
-        if features.ndim != 3 or len(features) != len(pixels):
-            raise CacheError(
-                f"encode returned {list(features.shape)} for {len(pixels)} frames; wanted [n,P,Cv]"
-            )
-        with np.errstate(over="ignore"):  # an overflow is reported below, with what to do
-            stored = features.astype(np.float16 if self.dtype == "float16" else features.dtype)
-        if stored.dtype.name not in ("float32", "float16"):
-            raise CacheError(f"encode returned {features.dtype}; wanted float32 or float16")
-        if not np.isfinite(stored).all():
-            raise CacheError(
-                f"features are not finite as {stored.dtype}; store them with dtype='same', or check"
-                " the backbone's weights"
-            )
-        ends = np.cumsum([len(t) for _, _, t in batch])
-        for (clip, _, times), part in zip(batch, np.split(stored, ends[:-1]), strict=True):
-            writer.put(self._key(clip), part, times)
-        return len(batch)
+        return Decoded(clip, preprocess(shown.pixels, self.preprocess), shown.times)
 
 
 def default_folder() -> Path:
     """Returns ``mtrans`` below the user's cache folder (``$XDG_CACHE_HOME`` or ``~/.cache``)."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mtrans"
-
-
-def _batches(
-    decoded: Iterable[tuple[Clip, Future[_Decoded]]],
-    clips: dict[Clip, list[Sample]],
-    bad: dict[Clip, str],
-    skip_bad: bool,
-    batch_frames: int,
-) -> Iterator[list[_Decoded]]:
-    """Groups clips to at least `batch_frames` frames; notes those that can't be read in `bad`."""
-    batch: list[_Decoded] = []
-    for clip, future in decoded:
-        try:
-            batch.append(future.result())
-        except VideoError as error:
-            _note(bad, clip, clips[clip], error, skip_bad)
-            continue
-        if sum(len(times) for _, _, times in batch) >= batch_frames:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _note(
-    bad: dict[Clip, str], clip: Clip, users: Sequence[Sample], error: MTransError, skip: bool
-) -> None:
-    if not skip:
-        raise VideoError(f"sample '{users[0].id}': {error}") from error
-    bad[clip] = str(error)
 
 
 def _decoding_hash() -> str:

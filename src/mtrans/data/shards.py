@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from mtrans.core.errors import CacheError
 from mtrans.core.files import Closing, make_folder, write_text
 from mtrans.data.content import writing
+from mtrans.data.forms import FORMS, pack, stored_bytes, unpack
 
 ALIGN = 64
-DTYPES = ("float32", "float16")
 
 
 class Entry(NamedTuple):
@@ -86,13 +86,15 @@ class ShardStore:
         if size != described["bytes"]:
             raise ValueError(f"{size} bytes; wanted {described['bytes']}")
         for key, offset, shape, dtype, times, crc in described["entries"]:
-            if dtype not in DTYPES:
-                raise ValueError(f"dtype '{dtype}'; wanted one of {', '.join(DTYPES)}")
+            if dtype not in FORMS:
+                raise ValueError(f"dtype '{dtype}'; wanted one of {', '.join(FORMS)}")
             entry = Entry(name, offset, tuple(shape), dtype, tuple(times), crc)
             self.entries.setdefault(key, entry)
 
     def get(self, key: str) -> tuple[NDArray[np.floating], NDArray[np.float64]]:
         """Returns (array, times); the array is mapped from the file and read-only.
+
+        What lies there in 8 bit comes as float32, made anew.
 
         Args:
             key: One of `entries`.
@@ -107,7 +109,7 @@ class ShardStore:
                 self._maps[entry.shard] = np.memmap(path, dtype=np.uint8, mode="r")
             except (OSError, ValueError) as error:
                 raise CacheError(f"{path}: can't be read: {error}; fill the cache again") from error
-        size = int(np.prod(entry.shape)) * np.dtype(entry.dtype).itemsize
+        size = stored_bytes(entry.shape, entry.dtype)
         raw = self._maps[entry.shard][entry.offset : entry.offset + size]
         if key not in self._verified:
             if zlib.crc32(raw.tobytes()) != entry.crc:
@@ -116,7 +118,8 @@ class ShardStore:
                     " again, which computes its clips anew"
                 )
             self._verified.add(key)
-        return raw.view(entry.dtype).reshape(entry.shape), np.array(entry.times, dtype=np.float64)
+        array = unpack(raw, entry.shape, entry.dtype)
+        return array, np.array(entry.times, dtype=np.float64)
 
     def remove_damaged(self) -> None:
         """Deletes damaged shards, so that what was in them is computed again."""
@@ -152,25 +155,33 @@ class ShardWriter(Closing):
             make_folder(self.folder)
             _remove_leftovers(self.folder, host)
 
-    def put(self, key: str, array: NDArray[np.floating], times: NDArray[np.float64]) -> None:
+    def put(
+        self,
+        key: str,
+        array: NDArray[np.floating],
+        times: NDArray[np.float64],
+        form: str | None = None,
+    ) -> None:
         """Adds an array; others see it once its shard is closed.
 
         Args:
             key: Its name.
             array: float32 or float16, any shape.
             times: float64[T], kept beside it.
+            form: How it lies there, of :data:`mtrans.data.forms.FORMS`; None leaves it as it is.
 
         Raises:
             CacheError: The disk is full, or can't be written for another reason.
         """
-        raw = np.ascontiguousarray(array).tobytes()
+        form = form or array.dtype.name
+        raw = pack(array, form)
         with writing(self.folder):
             if self._file is None:
                 self._file = open(self._path(".tmp"), "wb")  # noqa: SIM115 - open over many calls
                 self._opened = time.monotonic()
             offset = self._file.tell()
             self._file.write(raw + b"\0" * (-len(raw) % ALIGN))
-        place = (key, offset, array.shape, array.dtype.name, times.tolist(), zlib.crc32(raw))
+        place = (key, offset, array.shape, form, times.tolist(), zlib.crc32(raw))
         self._entries.append(place)
         old = time.monotonic() - self._opened > self.shard_seconds
         if old or self._file.tell() >= self.shard_bytes:

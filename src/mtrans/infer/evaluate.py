@@ -85,6 +85,8 @@ def evaluate(
     identity = _identity(predictor, samples)
     if condition is not None:
         identity["condition"] = condition.to_json()
+    if use_cache is not False and predictor.settings.cache_dtype != "same":
+        identity["cache_dtype"] = predictor.settings.cache_dtype
     opened = _opened(path)
     # not a part of the identity: likelihoods are kept, so what is there is calibrated anew
     record = predictor.calibration.to_json() if predictor.calibration else None
@@ -180,7 +182,9 @@ def _take_up(
         meta = json.loads(meta_path(path).read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError):
         meta = {}
-    differ = [key for key, value in identity.items() if meta.get(key) != value]
+    optional = ("condition", "cache_dtype")  # written only where they are not the usual ones
+    names = dict.fromkeys([*identity, *optional])
+    differ = [name for name in names if meta.get(name) != identity.get(name)]
     if differ and not overwrite:
         raise CheckpointError(
             f"'{path}' holds predictions of other {' and '.join(differ)}; choose another --out, or"

@@ -19,6 +19,7 @@ from mtrans.core.settings.convert import (
     settings_to_dict,
 )
 from mtrans.core.settings.fields import (
+    CacheDtype,
     FrameSettings,
     LoraSettings,
     ModelSettings,
@@ -33,6 +34,7 @@ from mtrans.core.settings.presets import BASELINES, PRESETS
 __all__ = [
     "BASELINES",
     "PRESETS",
+    "CacheDtype",
     "FrameSettings",
     "LoraSettings",
     "ModelSettings",

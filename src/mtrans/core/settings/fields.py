@@ -28,6 +28,8 @@ ConnectorName = Literal[
     "fusion_mag",
 ]
 
+CacheDtype = Literal["same", "float16", "int8"]
+
 
 @dataclass(frozen=True)
 class FrameSettings:
@@ -194,6 +196,11 @@ class TrainSettings:
     micro_batch_size: int | None = None
     """Clips in one forward pass on one process; None is batch_size / processes."""
 
+    order: Literal["random", "length", "clip"] = "random"
+    """In which order a pass goes over the samples. `length`: texts of similar length in one batch,
+    batches in random order. `clip`: clips in random order, a clip's questions in a row; without
+    the feature cache the ViT then runs once per clip and batch."""
+
     learning_rate: float = 2e-3
     """Peak learning rate. 4e-3 was measured to be too noisy for `tiny` on physics."""
 
@@ -252,6 +259,10 @@ class TrainSettings:
     gradient_checkpointing: bool = False
     """Trade time for memory in the frozen LLM's backward pass."""
 
+    compile: bool = False
+    """Let torch.compile build the training step's layers (needs a C++ compiler on a CPU); pays
+    off in long runs only (`mtrans bench limit --compile`)."""
+
     workers: int = 0
     """Background processes that decode or read features."""
 
@@ -295,8 +306,17 @@ class RunSettings:
     quantize: Literal["none", "8bit", "4bit"] = "none"
     """Keep the frozen LLM's linear layers in 8 or 4 bit; needs the extra `quant`."""
 
+    offload: Literal["none", "llm"] = "none"
+    """`llm` keeps the frozen LLM in the machine's memory and brings each layer to the device when
+    it is used: slow, and for an LLM that does not fit. Training so needs
+    train.gradient_checkpointing."""
+
     cache_dir: str | None = None
     """Folder of the feature cache; None is `mtrans` below the user's cache folder."""
+
+    cache_dtype: CacheDtype = "same"
+    """How the cache keeps features: `same` as the ViT gives them; float16; `int8`, 8 bit with a
+    scale for every token. Each has its own entries in the cache."""
 
     frames: FrameSettings = field(default_factory=FrameSettings)
     """Video to frames."""
