@@ -46,7 +46,9 @@ def count_flops(
     base = model.get_base_model() if hasattr(model, "peft_config") else model
     found: dict[str, float] = {}
     frozen = contextlib.nullcontext() if backward else _frozen(base)
-    with sdpa_kernel(SDPBackend.MATH), frozen:
+    # layers that torch.compile has built have no modules inside any more
+    plain = torch.compiler.set_stance("force_eager")
+    with sdpa_kernel(SDPBackend.MATH), frozen, plain:
         with torch.set_grad_enabled(backward), FlopCounterMode(display=False) as counter:
             out = base(**batch)
         for name, pattern in PARTS.items():
