@@ -13,9 +13,9 @@ import pytest
 
 from mtrans.core.errors import CheckpointError, SettingsError
 from mtrans.measure.predictions import read_predictions
+from mtrans.study.collect import collect
 from mtrans.study.grid import FAILURES, failures, run_jobs
 from mtrans.study.jobs import StudyError
-from mtrans.study.results import collect
 from mtrans.study.run import load_study, run_study
 from mtrans.study.tables import markdown, to_csv
 from mtrans.train.run_folder import RunFolder

@@ -22,6 +22,10 @@ def run(
     workers: Annotated[
         int, typer.Option(min=1, help="Runs side by side, each on its share of the cores.")
     ] = 1,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="Move runs of other settings or data away, and redo them."),
+    ] = False,
 ) -> None:
     """Run a study: every contender at every point of the grid, with every seed; then measure.
 
@@ -35,7 +39,7 @@ def run(
     output.quiet_libraries()
     planned = read_plan(plan)
     with output.progress("drawing clips") as step:
-        results, outcomes = run_study(planned, out, workers=workers, drawing=step)
+        results, outcomes = run_study(planned, out, workers=workers, fresh=fresh, drawing=step)
     _show(results, out)
     if failed := failures(outcomes, out):
         raise failed
@@ -45,10 +49,14 @@ def run(
 def show(
     folder: Annotated[Path, typer.Argument(help="The study's folder.")],
 ) -> None:
-    """Measure what is there of a study and print its table; also of one that is not finished."""
-    from mtrans.study.run import load_study, publish
+    """Measure what is there of a study and write its tables anew; runs nothing.
 
-    _show(publish(load_study(folder), folder), folder)
+    Also of one that is not finished or just being run. Plans that share the folder are all shown.
+    """
+    from mtrans.study.run import load_studies, publish
+
+    for plan in load_studies(folder):
+        _show(publish(plan, folder), folder)
 
 
 @study.command("contenders")
@@ -78,8 +86,10 @@ def example() -> None:
 
 def _show(results: Results, folder: Path) -> None:
     from mtrans.report.study import build_study
+    from mtrans.study.run import tables_of
     from mtrans.study.tables import markdown
 
+    place = tables_of(results.plan, folder)
     print(markdown(results))
-    print(f"tables: {folder / 'table.md'}, {folder / 'table.csv'}, {folder / 'results.json'}")
-    print(f"report: {build_study(results, folder / 'report.html')}")
+    print(f"tables: {place / 'table.md'}, {place / 'table.csv'}, {place / 'results.json'}")
+    print(f"report: {build_study(results, place / 'report.html', results.plan.name)}")

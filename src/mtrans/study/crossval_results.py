@@ -25,6 +25,7 @@ from mtrans.measure.metrics import METRICS
 from mtrans.measure.predictions import read_predictions, write_predictions
 from mtrans.measure.score import score_predictions
 from mtrans.measure.text_metrics import has_wordnet
+from mtrans.study.collect import choose
 from mtrans.study.crossval import RUNS, Rounds, describe
 from mtrans.study.crossval_tables import about, to_markdown
 from mtrans.study.floors import MAJORITY, SHORTCUT, container_facts, majority, shortcut
@@ -34,7 +35,6 @@ from mtrans.study.plan import FRACTION, Variant, text
 from mtrans.study.results import (
     Results,
     Row,
-    choose,
     mean_cost,
     measure_seeds,
     pool,

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from mtrans.core.errors import MTransError
 from mtrans.core.processes import end_with_parent
-from mtrans.study.jobs import Job, StudyError, is_done
+from mtrans.study.jobs import Job, StudyError, elsewhere, is_done
 
 FAILURES = "failures.txt"
 """Where the full story of failed runs is kept."""
@@ -177,6 +177,9 @@ def run_job(job: Job, folder: Path, live: bool = False) -> Outcome:
             progress=live,
         )
         evaluate(run.path, job.split("test"), batch_size=64, progress=live)
+        for name in job.others:
+            place = run.predictions(elsewhere(name))
+            evaluate(run.path, job.elsewhere(name), place, batch_size=64, progress=live)
         found = read_predictions(run.predictions())
         score = measure(found, [main_metric(found)], resamples=200)[0]
     except MTransError as error:

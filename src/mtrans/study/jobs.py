@@ -41,6 +41,9 @@ class Job:
         clips: Training clips to take, stratified, the same ones for all jobs and contained in any
             larger number; None is all.
         fraction: The same as a share of the training clips.
+        types: Question types to train and validate on; none means all. The test asks all.
+        others: Name -> manifest of further test questions, answered into
+            ``predictions_on-<name>.jsonl``.
     """
 
     name: str
@@ -54,6 +57,8 @@ class Job:
     overrides: tuple[str, ...] = ()
     clips: int | None = None
     fraction: float | None = None
+    types: tuple[str, ...] = ()
+    others: Mapping[str, Path] = field(default_factory=dict)
 
     def settings(self, folder: Path) -> RunSettings:
         """Returns the run's settings in a study's folder.
@@ -100,7 +105,32 @@ class Job:
             return (), {}
         changed = path.stat().st_mtime_ns if path.exists() else 0
         part = (self.clips, self.fraction) if name == "train" else (None, None)
-        return _read(path, *part, changed)
+        return _read(path, *part, () if name == "test" else self.types, changed)
+
+    def elsewhere(self, name: str) -> tuple[Sample, ...]:
+        """Returns the test samples of one of `others`.
+
+        Raises:
+            ManifestError: The manifest is missing or damaged.
+        """
+        return self._elsewhere(name)[0]
+
+    def _elsewhere(self, name: str) -> tuple[tuple[Sample, ...], dict[str, Any]]:
+        path = self.others[name]
+        return _read(path, None, None, (), path.stat().st_mtime_ns if path.exists() else 0)
+
+    def answered(self, run: RunFolder) -> bool:
+        """Says whether a finished run has answered its test questions, and all others."""
+        wanted: list[tuple[str | None, dict[str, Any]]] = [(None, self.data("test")["test"])]
+        wanted += [(elsewhere(name), self._elsewhere(name)[1]) for name in self.others]
+        finished = run.info().get("finished") or ""
+        return all(
+            found.get("finished")
+            and (found.get("started") or "") >= finished
+            and found.get("data") == data
+            for split, data in wanted
+            for found in [answers(run, split)]
+        )
 
 
 @functools.cache
@@ -110,12 +140,20 @@ def _precision(device: str) -> Literal["bf16", "fp32"]:
     return "bf16" if has_fast_bf16(pick_device(device)) else "fp32"
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=32)
 def _read(
-    path: Path, clips: int | None, fraction: float | None, changed: int
+    path: Path,
+    clips: int | None,
+    fraction: float | None,
+    types: tuple[str, ...],
+    changed: int,
 ) -> tuple[tuple[Sample, ...], dict[str, Any]]:
     """Reads a manifest once for all jobs, until it changes."""
     samples = read_manifest(path)
+    if types:
+        if lacking := set(types) - {s.type for s in samples}:
+            raise SettingsError(f"'{path}' has no question of type '{min(lacking)}'")
+        samples = [s for s in samples if s.type in types]
     if clips is not None:
         names = units_of(samples, "video")
         order = order_units(samples, names, seed=0)
@@ -128,9 +166,14 @@ def _read(
     return tuple(samples), describe_data(samples)
 
 
-def measurable(run: RunFolder) -> bool:
-    """Says whether a run is finished and its test questions are all answered."""
-    return run.state() == "finished" and bool(_answered(run).get("finished"))
+def elsewhere(name: str) -> str:
+    """Returns what the predictions on another data set's test questions are called."""
+    return f"on-{name}"
+
+
+def measurable(run: RunFolder, split: str | None = None) -> bool:
+    """Says whether a run is finished and the questions of a split are all answered."""
+    return run.state() == "finished" and bool(answers(run, split).get("finished"))
 
 
 def is_done(job: Job, folder: Path) -> bool:
@@ -144,15 +187,12 @@ def is_done(job: Job, folder: Path) -> bool:
     if run.state() != "finished":
         return False
     open_run(run.path, job.settings(folder), job.data("train", "val"))
-    answered = _answered(run)
-    newer = (answered.get("started") or "") >= (run.info().get("finished") or "")
-    same = answered.get("data") == job.data("test")["test"]
-    return measurable(run) and newer and same
+    return job.answered(run)
 
 
-def _answered(run: RunFolder) -> dict[str, Any]:
+def answers(run: RunFolder, split: str | None = None) -> dict[str, Any]:
     """Returns which model on which data made a run's predictions; empty without predictions."""
-    file = run.predictions()
+    file = run.predictions(split)
     try:
         found = json.loads(file.with_suffix(".meta.json").read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError):

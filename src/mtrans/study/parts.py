@@ -17,6 +17,9 @@ MOTION: dict[str, tuple[str, ...]] = {
 }
 """World -> question types that neither words nor the middle frame can answer."""
 
+RESERVED = ("data", "cache", "tables")
+"""Folders of a study that are no data set's."""
+
 _NAME = re.compile(r"[\w.+-]+")
 
 
@@ -42,12 +45,25 @@ class Data:
     seed: int = 0
     """Seed of the world's clips."""
 
+    clips_of: str | None = None
+    """Another data set of the plan whose clips these are, with the same world and counts; for sets
+    that differ in their question types alone."""
+
     motion: tuple[str, ...] = ()
     """Question types measured together as `motion`; without any the world's own."""
 
+    types: tuple[str, ...] = ()
+    """Question types to train and to validate on; without any all. The test asks all."""
+
+    seconds: float | None = None
+    """Length of the world's clips; None is the world's own."""
+
+    size: int = 64
+    """Height and width of the world's clips in pixels."""
+
     def __post_init__(self) -> None:
         folder_name(self.name, "data.name")
-        if self.name in ("data", "cache"):
+        if self.name in RESERVED:
             raise SettingsError(f"data.name={self.name} is a folder of the study itself; rename it")
         wanted = int if self.world else str
         for split, given in (("train", self.train), ("val", self.val), ("test", self.test)):
@@ -69,7 +85,14 @@ class Data:
         given = getattr(self, split)
         if given is None:
             return None
-        return folder / "data" / self.name / f"{split}.jsonl" if self.world else Path(given)
+        if self.world is None:
+            return Path(given)
+        return folder / "data" / (self.clips_of or self.name) / f"{split}.jsonl"
+
+    @property
+    def scene(self) -> tuple[Any, ...]:
+        """Returns what tells its clips from those of another world, or of one drawn otherwise."""
+        return (self.world, self.size, self.seconds) if self.world else (self.name,)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mtrans.core.errors import SettingsError
+from mtrans.core.errors import SettingsError, did_you_mean
+from mtrans.core.settings import flatten, load_settings, settings_to_dict
 from mtrans.study.jobs import Job
 from mtrans.study.parts import Contender, Data, folder_name
 
@@ -25,6 +26,9 @@ CLIPS = "clips"
 
 FRACTION = "fraction"
 """The same as a share of them."""
+
+FLOORS = ("majority", "shortcut", "svm-text")
+"""What a plan's `floors` may name; :mod:`mtrans.study.floor_rows` answers with them."""
 
 VALIDATIONS = 5
 """Validations of a run whose number of steps is given."""
@@ -60,6 +64,10 @@ class StudyPlan:
     contenders: Mapping[str, Contender]
     """By name; differences are against the first."""
 
+    name: str | None = None
+    """What its tables are called. Plans of several names share one folder and so its clips, cache
+    and runs: the tables of a named one lie in ``tables/<name>/``."""
+
     preset: str = "mtrans"
     """Preset of the contenders that name none."""
 
@@ -85,6 +93,12 @@ class StudyPlan:
     search: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     """Setting -> candidates, chosen on validation with the first seed, for every row alike."""
 
+    floors: tuple[str, ...] = ()
+    """Rows that see no frame and train no model: ``majority``, ``shortcut``, ``svm-text``."""
+
+    transfer: bool = False
+    """Every run also answers the test questions of all other data sets."""
+
     overrides: tuple[str, ...] = ()
     """``key=value`` texts laid over everything, baselines included."""
 
@@ -93,11 +107,16 @@ class StudyPlan:
             raise SettingsError("a study needs data, at least one contender and one seed")
         if len(set(self.seeds)) < len(self.seeds):
             raise SettingsError(f"seeds={self.seeds}: one occurs twice")
-        names = [data.name for data in self.data]
-        if len(set(names)) < len(names):
-            raise SettingsError(f"data: two sets are called {max(names, key=names.count)}")
+        self._check_sets()
         for name in self.contenders:
             folder_name(name, "contender")
+        if self.name is not None:
+            folder_name(self.name, "name")
+        for floor in self.floors:
+            if floor not in FLOORS:
+                raise SettingsError(f"unknown floor '{floor}'{did_you_mean(floor, FLOORS)}")
+            if floor in self.contenders:
+                raise SettingsError(f"contender '{floor}' is called as a floor is; rename it")
         Contender(preset=self.preset)
         both = sorted(set(self.vary) & set(self.search))
         if both:
@@ -106,6 +125,27 @@ class StudyPlan:
             searched = any(len(v.candidates) > 1 for v in self.variants() if v.data == data)
             if searched and data.val is None:
                 raise SettingsError(f"data.val is missing: '{data.name}' needs it for the search")
+
+    def _check_sets(self) -> None:
+        names = [data.name for data in self.data]
+        if len(set(names)) < len(names):
+            raise SettingsError(f"data: two sets are called {max(names, key=names.count)}")
+        by_name = {data.name: data for data in self.data}
+        for data in self.data:
+            if data.clips_of is None:
+                continue
+            other = by_name.get(data.clips_of)
+            same = ("world", "seed", "size", "seconds", "train", "val", "test")
+            if other is None or other.clips_of or data.world is None:
+                raise SettingsError(
+                    f"data.clips_of={data.clips_of}: wanted another world's set of this plan, with"
+                    " clips of its own"
+                )
+            if differ := [key for key in same if getattr(data, key) != getattr(other, key)]:
+                raise SettingsError(
+                    f"data '{data.name}' takes the clips of '{other.name}', so its {differ[0]} must"
+                    " be the same"
+                )
 
     def variants(self) -> list[Variant]:
         """Returns all rows, by data set, then by contender, then by point of the grid."""
@@ -136,21 +176,18 @@ class StudyPlan:
     def job(self, variant: Variant, chosen: Mapping[str, Any], seed: int, folder: Path) -> Job:
         """Returns the run of a row with one candidate and one seed."""
         contender = self.contenders[variant.contender]
-        common: dict[str, Any] = {}
-        if self.frames is not None:
-            common["frames.count"] = self.frames
-        if self.batch is not None:
-            common["train.batch_size"] = self.batch
-        if self.steps is not None:
-            common["train.max_steps"] = self.steps
-        common.update(self.set)
-        values = {k: v for k, v in common.items() if k not in contender.fixed}
-        values |= {**contender.set, **variant.point, **chosen}
+        own = self._values(contender)
+        values = {**own, **variant.point, **chosen}
         clips, fraction = values.pop(CLIPS, None), values.pop(FRACTION, None)
         if steps := values.get("train.max_steps"):
             values.setdefault("train.evaluate_every", max(1, steps // VALIDATIONS))
         run = "-".join([*(f"{_SHORT.get(k, k)}-{text(v)}" for k, v in chosen.items()), "seed"])
-        point = "_".join(f"{_SHORT.get(k, k)}-{text(v)}" for k, v in variant.point.items())
+        moved = {
+            k: v
+            for k, v in variant.point.items()
+            if self.name is None or not self._stands(variant, own, k, v)
+        }
+        point = "_".join(f"{_SHORT.get(k, k)}-{text(v)}" for k, v in moved.items())
         place = [variant.data.name, variant.contender, *([point] if point else []), f"{run}-{seed}"]
         train, val, test = (
             variant.data.manifest(split, folder) for split in ("train", "val", "test")
@@ -169,7 +206,50 @@ class StudyPlan:
             overrides=self.overrides,
             clips=clips,
             fraction=fraction,
+            types=variant.data.types,
+            others=self._others(variant.data, folder),
         )
+
+    def _values(self, contender: Contender) -> dict[str, Any]:
+        """Returns a contender's settings before anything is varied or searched."""
+        common: dict[str, Any] = {}
+        if self.frames is not None:
+            common["frames.count"] = self.frames
+        if self.batch is not None:
+            common["train.batch_size"] = self.batch
+        if self.steps is not None:
+            common["train.max_steps"] = self.steps
+        common.update(self.set)
+        return {k: v for k, v in common.items() if k not in contender.fixed} | {**contender.set}
+
+    def _stands(self, variant: Variant, own: Mapping[str, Any], key: str, value: Any) -> bool:
+        """Whether a varied value is the contender's own, so that its plain run is this one.
+
+        In plans that share their folder with others; elsewhere each point has its own folder.
+        """
+        if key == CLIPS:
+            return bool(value == variant.data.train)
+        if key == FRACTION:
+            return bool(value == 1)
+        contender = self.contenders[variant.contender]
+        made = load_settings(
+            preset=contender.preset or self.preset,
+            baseline=contender.baseline,
+            values={k: v for k, v in own.items() if k not in (CLIPS, FRACTION)},
+            overrides=self.overrides,
+        )
+        there: Any = flatten(settings_to_dict(made)).get(key)
+        if isinstance(there, list | tuple):
+            return tuple(there) == tuple(value)
+        return bool(there == value)
+
+    def _others(self, data: Data, folder: Path) -> dict[str, Path]:
+        """Returns the test manifests of the other data sets, where they are answered too."""
+        if not self.transfer:
+            return {}
+        mine = data.manifest("test", folder)
+        places = {d.name: d.manifest("test", folder) for d in self.data if not d.clips_of}
+        return {name: place for name, place in places.items() if place not in (None, mine)}
 
 
 def text(value: Any) -> str:

@@ -16,8 +16,8 @@ from mtrans.measure.apply import main_metrics, measure
 from mtrans.measure.compare import Comparison, compare
 from mtrans.measure.intervals import Cluster
 from mtrans.measure.predictions import read_predictions
-from mtrans.study.jobs import StudyError, measurable
-from mtrans.study.plan import StudyPlan, Variant
+from mtrans.study.jobs import StudyError
+from mtrans.study.plan import StudyPlan
 from mtrans.study.plan_file import plan_to_dict
 from mtrans.train.run_folder import RunFolder
 
@@ -95,6 +95,8 @@ class Results:
         plan: What was planned.
         rows: In the plan's order; rows without a finished run are left out.
         missing: Runs that are not done, by name.
+        absent: Rows without a finished run, as (data set, label).
+        unsettled: Rows whose search is not over, so that their choice may change; the same.
         about: What the numbers are, in place of the plan's own words.
     """
 
@@ -102,78 +104,12 @@ class Results:
     rows: list[Row]
     missing: list[str] = field(default_factory=list)
     about: str | None = None
+    absent: list[tuple[str, str]] = field(default_factory=list)
+    unsettled: list[tuple[str, str]] = field(default_factory=list)
 
     def of(self, data: str) -> list[Row]:
         """Returns a data set's rows."""
         return [row for row in self.rows if row.data == data]
-
-
-def collect(plan: StudyPlan, folder: Path) -> Results:
-    """Measures whatever is there of a study; an unfinished one gives what it has so far.
-
-    Raises:
-        PredictionsError: A predictions file is damaged.
-        CheckpointError: A run.json is damaged.
-    """
-    runs: dict[str, dict[int, RunFolder]] = {}
-    found: list[tuple[Variant, dict[str, Any], list[Trial]]] = []
-    missing: list[str] = []
-    for variant in plan.variants():
-        chosen, trials = choose(plan, variant, folder)
-        wanted = [(plan.seeds[0], values) for values in variant.candidates]
-        if chosen is not None:
-            wanted += [(seed, chosen) for seed in plan.seeds[1:]]
-        mine: dict[int, RunFolder] = {}
-        for seed, values in wanted:
-            run = RunFolder(folder / plan.job(variant, values, seed, folder).name)
-            if not measurable(run):
-                missing.append(str(run.path.relative_to(folder)))
-            elif values == chosen:
-                mine[seed] = run
-        runs[_key(variant)] = mine
-        if mine:
-            found.append((variant, chosen or {}, trials))
-    rows = []
-    for variant, values, trials in found:
-        against = plan.reference(variant)
-        row = measure_row(
-            runs[_key(variant)],
-            variant.data.motion_types,
-            runs[_key(against)] if against else None,
-        )
-        rows.append(
-            replace(
-                row,
-                data=variant.data.name,
-                contender=variant.contender,
-                point=dict(variant.point),
-                chosen=values,
-                trials=trials,
-                reference=against.label if against and row.against else None,
-            )
-        )
-    return Results(plan, rows, missing)
-
-
-def choose(
-    plan: StudyPlan, variant: Variant, folder: Path
-) -> tuple[dict[str, Any] | None, list[Trial]]:
-    """Chooses among the candidates by validation with the first seed; ties take the first.
-
-    Returns:
-        The choice (None where no candidate's run is finished) and what it was made from.
-    """
-    if len(variant.candidates) == 1:
-        return dict(variant.candidates[0]), []
-    trials = []
-    for values in variant.candidates:
-        run = RunFolder(folder / plan.job(variant, values, plan.seeds[0], folder).name)
-        best = (run.info().get("best") or {}) if run.state() == "finished" else {}
-        trials.append(Trial(dict(values), best.get("accuracy"), best.get("loss")))
-    finished = [t for t in trials if t.loss is not None]
-    if not finished:
-        return None, trials
-    return max(finished, key=lambda t: (t.accuracy or 0.0, -(t.loss or 0.0))).values, trials
 
 
 def measure_row(
@@ -194,10 +130,7 @@ def measure_row(
     Raises:
         PredictionsError: A predictions file is damaged, or the reference's questions are others.
     """
-    by_seed, others = (
-        {seed: read_predictions(run.predictions()) for seed, run in some.items()}
-        for some in (runs, reference or {})
-    )
+    by_seed, others = (read_seeds(some) for some in (runs, reference or {}))
     costs = [run.info().get("cost") or {} for run in runs.values()]
     return replace(measure_seeds(by_seed, motion_types, others), cost=mean_cost(costs))
 
@@ -295,9 +228,10 @@ def write_results(results: Results, file: Path, more: Mapping[str, Any] | None =
     write_text(file, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
 
+def read_seeds(runs: Mapping[int, RunFolder]) -> dict[int, list[Prediction]]:
+    """Reads the test answers of a row's runs."""
+    return {seed: read_predictions(run.predictions()) for seed, run in runs.items()}
+
+
 def _about(predictions: Sequence[Prediction], types: Sequence[str]) -> list[Prediction]:
     return [p for p in predictions if p.type in types]
-
-
-def _key(variant: Variant) -> str:
-    return f"{variant.data.name}/{variant.label}"

@@ -5,28 +5,34 @@
       data/<name>/          clips of a synthetic world
       cache/                frozen features, shared by all runs
       <data>/<contender>/[<point>/]<candidate>-seed-<seed>/   run folders
-      results.json, table.md, table.csv
+      results.json, table.md, table.csv, report.html
+      tables/<name>/        the same of a plan that has a name, with its study.yaml
 
-A stopped study goes on where it was; a plan that grew (more seeds, contenders, candidates) in the
-same folder runs only what is new.
+First all rows with the first seed, then all with the second, and so on: a study that has to stop
+early has the same seeds of all, as nearly as can be. A stopped study goes on where it was; a plan
+that grew (more seeds, contenders, candidates) in the same folder runs only what is new.
 """
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from mtrans.core.errors import SettingsError
+from mtrans.core.errors import CheckpointError, SettingsError
 from mtrans.core.files import make_folder, write_text
+from mtrans.study.collect import choose, collect
+from mtrans.study.draw import draw
 from mtrans.study.grid import Outcome, Watch, run_jobs
-from mtrans.study.jobs import Job, StudyError
+from mtrans.study.jobs import Job, StudyError, is_done
 from mtrans.study.plan import StudyPlan, Variant
 from mtrans.study.plan_file import read_plan, write_plan
-from mtrans.study.results import Results, choose, collect, write_results
+from mtrans.study.results import Results, write_results
 from mtrans.study.tables import markdown, to_csv
+from mtrans.train.run_folder import set_aside
 
-PLAN_FILE = "study.yaml"
+PLAN_FILE, TABLES = "study.yaml", "tables"
 
 
 def run_study(
@@ -34,6 +40,7 @@ def run_study(
     out: str | Path,
     *,
     workers: int = 1,
+    fresh: bool = False,
     say: Callable[[str], None] | None = None,
     drawing: Callable[[int, int], None] | None = None,
 ) -> tuple[Results, list[Outcome]]:
@@ -43,6 +50,8 @@ def run_study(
         plan: What to compare.
         out: The study's folder.
         workers: Runs side by side, each on its share of the cores.
+        fresh: Move runs of the same name with other settings or data to ``<run>.old-<n>``, and do
+            them anew; otherwise they are an error.
         say: Prints a line of progress; None prints on standard error.
         drawing: Called with (clips done, clips in all) while clips of a world are drawn.
 
@@ -54,7 +63,7 @@ def run_study(
         CheckpointError: A run folder holds a finished run with other settings or data.
         ManifestError: A manifest is missing or damaged.
     """
-    outcomes = execute(plan, out, workers=workers, say=say, drawing=drawing)
+    outcomes = execute(plan, out, workers=workers, fresh=fresh, say=say, drawing=drawing)
     return publish(plan, Path(out)), outcomes
 
 
@@ -63,6 +72,7 @@ def execute(
     out: str | Path,
     *,
     workers: int = 1,
+    fresh: bool = False,
     say: Callable[[str], None] | None = None,
     drawing: Callable[[int, int], None] | None = None,
 ) -> list[Outcome]:
@@ -72,8 +82,11 @@ def execute(
     first = [(v, c) for v in variants for c in v.candidates]
     search = [plan.job(v, c, plan.seeds[0], folder) for v, c in first]
     _check(search, folder)
-    _draw(plan, folder, workers, drawing)
-    write_plan(plan, folder / PLAN_FILE)
+    draw(plan.data, folder, workers=workers, progress=drawing)
+    make_folder(tables_of(plan, folder))
+    write_plan(plan, tables_of(plan, folder) / PLAN_FILE)
+    if fresh:
+        _make_way(plan, folder)
     total = len(search) + len(variants) * (len(plan.seeds) - 1)
     watch = Watch(total, workers, say)
     live = sys.stderr.isatty()
@@ -91,14 +104,20 @@ def execute(
 def publish(plan: StudyPlan, folder: Path) -> Results:
     """Measures what is there, and writes it as JSON, Markdown and CSV."""
     results = collect(plan, folder)
-    write_results(results, folder / "results.json")
-    write_text(folder / "table.md", markdown(results))
-    write_text(folder / "table.csv", to_csv(results))
+    place = tables_of(plan, folder)
+    write_results(results, place / "results.json")
+    write_text(place / "table.md", markdown(results))
+    write_text(place / "table.csv", to_csv(results))
     return results
 
 
+def tables_of(plan: StudyPlan, folder: Path) -> Path:
+    """Returns where a plan's tables lie in a study's folder."""
+    return folder / TABLES / plan.name if plan.name else folder
+
+
 def load_study(folder: str | Path) -> StudyPlan:
-    """Returns the plan kept in a study's folder.
+    """Returns the plan kept in a study's folder, or in a folder of tables within it.
 
     Raises:
         StudyError: The folder holds no study.
@@ -107,6 +126,19 @@ def load_study(folder: str | Path) -> StudyPlan:
     if not file.exists():
         raise StudyError(f"'{folder}' holds no study: it has no {PLAN_FILE}")
     return read_plan(file)
+
+
+def load_studies(folder: str | Path) -> list[StudyPlan]:
+    """Returns all plans kept in a study's folder: the one without a name first.
+
+    Raises:
+        StudyError: The folder holds no study.
+    """
+    files = sorted(Path(folder).glob(f"{TABLES}/*/{PLAN_FILE}"))
+    own = Path(folder) / PLAN_FILE
+    if not own.exists() and not files:
+        raise StudyError(f"'{folder}' holds no study: it has no {PLAN_FILE}")
+    return [read_plan(file) for file in ([own] if own.exists() else []) + files]
 
 
 def _check(jobs: list[Job], folder: Path) -> None:
@@ -118,18 +150,15 @@ def _check(jobs: list[Job], folder: Path) -> None:
             raise SettingsError(f"{job.name}: {error}") from error
 
 
-def _draw(
-    plan: StudyPlan, folder: Path, workers: int, drawing: Callable[[int, int], None] | None
-) -> None:
-    from mtrans.video.worlds.make import make_world
-
-    make_folder(folder)
-    for data in plan.data:
-        if data.world:
-            given = {"train": data.train, "val": data.val, "test": data.test}
-            counts = {split: int(n) for split, n in given.items() if n is not None}
-            place = folder / "data" / data.name
-            make_world(data.world, place, counts, data.seed, workers=workers, progress=drawing)
+def _make_way(plan: StudyPlan, folder: Path) -> None:
+    """Moves away finished runs that have the names of this plan's and are others."""
+    for variant, seed in itertools.product(plan.variants(), plan.seeds):
+        for chosen in variant.candidates:
+            job = plan.job(variant, chosen, seed, folder)
+            try:
+                is_done(job, folder)
+            except CheckpointError:
+                set_aside(folder / job.name)
 
 
 def _choice(

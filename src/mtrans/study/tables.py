@@ -21,9 +21,11 @@ def markdown(results: Results) -> str:
     lines = [results.about or about(plan), ""]
     for data in plan.data:
         rows = results.of(data.name)
-        lines += [f"### {data.name}", "", *_table(plan, rows), ""]
+        lines += [f"### {data.name}", "", *_table(results, rows), ""]
+        lines += notes(results, data.name)
         own = sorted({r.overall.metric for r in rows if not is_share(r.overall.metric)})
         lines += [f"{', '.join(own)}: in its own unit, not in %.", ""] if own else []
+    lines += _legend(plan)
     if results.missing:
         lines += [f"{len(results.missing)} runs are not done and not in these tables.", ""]
     return "\n".join(lines)
@@ -37,13 +39,61 @@ def about(plan: StudyPlan) -> str:
     words += [f"{_clips(data)}." for data in plan.data]
     budget = [f"{plan.frames} frames" if plan.frames else "", _budget(plan)]
     words.append(", ".join([b for b in budget if b] + [f"{len(plan.seeds)} seed(s)."]))
-    if any(len(v.candidates) > 1 for v in plan.variants()):
-        words.append("What was searched is chosen on validation with the first seed.")
+    tried = _searched(plan)
+    if tried:
+        words.append(f"Searched is {tried}, chosen on validation with the first seed.")
     words.append(
         "Scores in %, mean over seeds, 95 % bootstrap interval clustered by video; ± is the"
-        " standard deviation over seeds; differences are paired."
+        " standard deviation over seeds; differences are paired. Seconds are wall clock of training"
+        " on a machine that may have had other work; memory is the process's, or the GPU's part."
     )
     return " ".join(words)
+
+
+def _searched(plan: StudyPlan) -> str:
+    """Returns what is searched, with the candidates that most rows have."""
+    several = [v.candidates for v in plan.variants() if len(v.candidates) > 1]
+    if not several:
+        return ""
+    usual = max(several, key=several.count)
+    axes = {key: dict.fromkeys(text(c[key]) for c in usual) for key in usual[0]}
+    told = " and ".join(f"{key} of {', '.join(values)}" for key, values in axes.items())
+    all_alike = len(several) == len(plan.variants()) and several.count(usual) == len(several)
+    return told + (" for every row alike" if all_alike else "")
+
+
+def notes(results: Results, data: str) -> list[str]:
+    """Returns what a reader of a data set's table has to know: sizes, floors, what is missing."""
+    rows = results.of(data)
+    found = []
+    sizes = [int(r.cost["trained_parameters"]) for r in rows if "trained_parameters" in r.cost]
+    if sizes and min(sizes) != max(sizes):
+        budget = results.plan.set.get("model.budget")
+        wanted = f" (wanted of all: {budget:,})" if budget else ""
+        found += [
+            f"Trained parameters are not equal: {min(sizes):,} to {max(sizes):,}{wanted}; the"
+            " column says whose.",
+            "",
+        ]
+    words = {
+        "majority": "the commonest answer of each type of question",
+        "shortcut": "a random forest on what the containers say",
+        "svm-text": "a linear support vector machine on the words of question and context",
+    }
+    floors = [r.contender for r in rows if not r.seeds and r.contender in words]
+    if floors:
+        told = "; ".join(f"{name}: {words[name]}" for name in floors)
+        found += [f"Rows that see no frame and train no model: {told}.", ""]
+    absent = [label for name, label in results.absent if name == data]
+    if absent:
+        found += [f"**Partial.** Not one run is finished of: {', '.join(absent)}.", ""]
+    return found
+
+
+def _legend(plan: StudyPlan) -> list[str]:
+    """Returns what contenders are, where the plan says so."""
+    told = [f"- `{name}`: {c.about}" for name, c in plan.contenders.items() if c.about]
+    return [*told, ""] if told else []
 
 
 def columns(plan: StudyPlan) -> tuple[list[str], list[str]]:
@@ -92,9 +142,10 @@ def _score(name: str, score: Score | None) -> Iterator[tuple[str, float | None]]
         yield f"{name} {part}", getattr(score, part, None)
 
 
-def _table(plan: StudyPlan, rows: Sequence[Row]) -> list[str]:
+def _table(results: Results, rows: Sequence[Row]) -> list[str]:
     if not rows:
         return ["No run is finished."]
+    plan = results.plan
     varied, searched = columns(plan)
     parts = slices(rows)
     first = next(iter(plan.contenders))
@@ -104,10 +155,8 @@ def _table(plan: StudyPlan, rows: Sequence[Row]) -> list[str]:
     guess = ["chance", *("" for _ in varied), *(_chance(rows, part) for part in parts)]
     lines.append(f"| {' | '.join(guess + [''] * (len(heads) - len(guess)))} |")
     for row in rows:
-        lacking = 0 < len(row.seeds) < len(plan.seeds)
-        name = f"{row.contender} ({len(row.seeds)} of {len(plan.seeds)} seeds)"
         cells = [
-            name if lacking else row.contender,
+            _named(results, row),
             *(text(row.point.get(key, "")) for key in varied),
         ]
         for part in parts:
@@ -121,17 +170,28 @@ def _table(plan: StudyPlan, rows: Sequence[Row]) -> list[str]:
     return lines
 
 
+def _named(results: Results, row: Row) -> str:
+    """Returns a row's contender, with what is not finished of it."""
+    seeds = len(results.plan.seeds)
+    label = ", ".join([row.contender, *(f"{k}={text(v)}" for k, v in row.point.items())])
+    lacks = []
+    if 0 < len(row.seeds) < seeds:
+        lacks.append(f"{len(row.seeds)} of {seeds} seeds")
+    if (row.data, label) in results.unsettled:
+        lacks.append("search not over")
+    return f"{row.contender} ({', '.join(lacks)})" if lacks else row.contender
+
+
 def _costs(rows: Sequence[Row]) -> list[tuple[str, str, Callable[[float], str]]]:
-    """Returns (name, head, form) of the costs shown; operations where a run counted them."""
-    shown_always: list[tuple[str, str, Callable[[float], str]]] = [
+    """Returns (name, head, form) of the costs shown: those that some run has counted."""
+    known: list[tuple[str, str, Callable[[float], str]]] = [
         ("visual_tokens", "visual tokens", "{:.0f}".format),
         ("trained_parameters", "trained parameters", "{:,.0f}".format),
         ("train_seconds", "train seconds", "{:.0f}".format),
+        ("peak_memory_mb", "peak MiB", "{:.0f}".format),
+        ("training_flops", "training GFLOPs a clip", lambda n: f"{n / 1e9:.3g}"),
     ]
-    if not any("training_flops" in row.cost for row in rows):
-        return shown_always
-    counted = ("training_flops", "training GFLOPs a clip", lambda n: f"{n / 1e9:.3g}")
-    return [*shown_always, counted]
+    return [cost for cost in known if any(cost[0] in row.cost for row in rows)]
 
 
 def slices(rows: Sequence[Row]) -> list[str]:

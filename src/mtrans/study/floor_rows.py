@@ -1,0 +1,80 @@
+"""Rows of a study that see no frame: majority, shortcuts, a support vector machine on the words.
+
+They learn from the same training questions as the contenders. Their answers lie beside the runs,
+in ``<data>/<floor>/predictions.jsonl``, so that `mtrans compare` reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mtrans.core.records import Prediction, Sample
+from mtrans.data.manifest import read_manifest
+from mtrans.measure.predictions import read_predictions, write_predictions
+from mtrans.study.floors import container_facts, majority, shortcut
+from mtrans.study.parts import Data
+from mtrans.study.plan import StudyPlan
+from mtrans.study.results import Row, measure_seeds
+from mtrans.study.svm_text import svm_text
+
+Answer = Callable[[Sequence[Sample], Sequence[Sample]], list[Prediction]]
+
+
+def _shortcut(train: Sequence[Sample], test: Sequence[Sample]) -> list[Prediction]:
+    return shortcut(train, test, container_facts((*train, *test)))
+
+
+ANSWER: dict[str, Answer] = {"majority": majority, "shortcut": _shortcut, "svm-text": svm_text}
+"""Name in a plan's `floors` -> what answers."""
+
+
+def floor_rows(
+    plan: StudyPlan,
+    data: Data,
+    folder: Path,
+    reference: Mapping[int, Sequence[Prediction]],
+    name: str,
+) -> list[Row]:
+    """Returns the rows of a plan's floors on one data set.
+
+    Args:
+        plan: The plan.
+        data: The data set; without manifests (nothing is drawn yet) there are no rows.
+        folder: The study's folder.
+        reference: Answers that they are compared with, by seed; may be empty.
+        name: What the table calls those.
+
+    Raises:
+        ManifestError: A manifest is damaged.
+        PredictionsError: The reference's questions are others.
+    """
+    rows = []
+    for floor in plan.floors:
+        same = _answers(floor, data, folder)
+        if same is None:
+            continue
+        row = measure_seeds({plan.seeds[0]: same}, data.motion_types)
+        row = replace(row, data=data.name, contender=floor, seeds=[])
+        if reference:  # the same answers stand against each of its seeds
+            both = measure_seeds(dict.fromkeys(reference, same), data.motion_types, reference)
+            gaps = {"against": both.against, "against_motion": both.against_motion}
+            row = replace(row, reference=name, **gaps)
+        rows.append(row)
+    return rows
+
+
+def _answers(floor: str, data: Data, folder: Path) -> list[Prediction] | None:
+    """Answers, or reads the answers again where no manifest has changed since."""
+    train, test = (data.manifest(split, folder) for split in ("train", "test"))
+    if train is None or test is None or not (train.exists() and test.exists()):
+        return None
+    file = folder / data.name / floor / "predictions.jsonl"
+    changed = max(train.stat().st_mtime_ns, test.stat().st_mtime_ns)
+    if file.exists() and file.stat().st_mtime_ns >= changed:
+        return read_predictions(file)
+    known = [s for s in read_manifest(train) if not data.types or s.type in data.types]
+    found = ANSWER[floor](known, read_manifest(test))
+    write_predictions(file, found)
+    return found
