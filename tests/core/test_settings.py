@@ -16,6 +16,7 @@ from mtrans.core.settings import (
     load_settings,
     setting_fields,
     settings_from_dict,
+    settings_of_file,
     settings_to_dict,
 )
 from mtrans.core.settings.ranges import RANGES
@@ -167,3 +168,13 @@ def test_every_preset_and_baseline_names_settings_that_exist() -> None:
 def test_settings_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         RunSettings().backbone = "other"  # type: ignore[misc]
+
+
+def test_files_from_before_a_setting_mean_what_was_done_then():
+    old = flatten(settings_to_dict(load_settings()))
+    del old["model.position_order"]
+    assert settings_of_file(old).model.position_order == 0.0
+    assert settings_of_file({**old, "model.position_order": 1.5}).model.position_order == 1.5
+    for key, value in {"model.temporal_position": "none", "model.connector": "stc"}.items():
+        elsewhere = settings_of_file({**old, key: value})  # it has no effect there
+        assert elsewhere.model.position_order == load_settings().model.position_order

@@ -335,7 +335,7 @@ def read_settings(folder: str | Path) -> RunSettings:
         ) from error
     except yaml.YAMLError as error:
         raise CheckpointError(f"'{file}' is not YAML: {' '.join(str(error).split())}") from error
-    return settings_from_dict(loaded)
+    return settings_of_file(loaded)
 
 
 def write_settings(folder: Path, settings: RunSettings) -> None:

@@ -16,6 +16,7 @@ from mtrans.core.settings.convert import (
     flatten,
     setting_fields,
     settings_from_dict,
+    settings_of_file,
     settings_to_dict,
 )
 from mtrans.core.settings.fields import (
@@ -46,5 +47,6 @@ __all__ = [
     "load_settings",
     "setting_fields",
     "settings_from_dict",
+    "settings_of_file",
     "settings_to_dict",
 ]

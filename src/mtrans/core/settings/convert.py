@@ -27,6 +27,26 @@ def settings_from_dict(data: Mapping[str, Any]) -> RunSettings:
     return typing.cast(RunSettings, _build(RunSettings, _nest(flatten(data)), ""))
 
 
+BEFORE: dict[str, Any] = {"model.position_order": 0.0}
+"""What settings that came later meant in files that were written before them."""
+
+
+def settings_of_file(data: Mapping[str, Any]) -> RunSettings:
+    """As :func:`settings_from_dict`, for whole settings that an older version may have written.
+
+    There a missing key is one that did not exist yet, and means what was done then, not today's
+    default; unless it has no effect beside the others, so that such runs stay the same.
+
+    Raises:
+        SettingsError: Unknown key, wrong type, or contradiction.
+    """
+    flat = flatten(data)
+    usual = {"model.connector": "mqt", "model.mqt": True, "model.temporal_position": "relative"}
+    missing = {key: value for key, value in BEFORE.items() if key not in flat}
+    effective = all(flat.get(key, value) == value for key, value in usual.items())
+    return settings_from_dict({**(missing if effective else {}), **flat})
+
+
 def setting_fields(cls: type = RunSettings, prefix: str = "") -> dict[str, type]:
     """Returns every dotted setting name with its type, for help texts and error messages."""
     hints = typing.get_type_hints(cls)
