@@ -282,3 +282,36 @@ def test_clips_with_fewer_frames_than_asked_for_are_counted_once(tokenizer):
     blind = collator(tokenizer, model=ModelSettings(vision=False))
     blind.prompts([twice])
     assert blind.heed_short() is None
+
+
+def test_questions_about_one_clip_share_its_frames(tokenizer):
+    frames, other = features(4), features(2, 1)
+    about = [
+        (SHORT, frames, np.arange(4.0)),
+        (LONG, other, np.array([0.5, 2.5])),
+        (LONG, frames.view(), np.arange(4.0)),  # the same memory, as a cache gives it
+        (SHORT, frames, np.arange(4.0) + 1),  # shown at other times
+        (SHORT, frames.copy(), np.arange(4.0)),
+    ]
+    per_frame = lambda count: QUERIES * count  # noqa: E731 - pool = concat
+    whole = collator(tokenizer, tokens=per_frame)
+    shared = Collator(tokenizer, QFORMER, RunSettings(), IMAGE, per_frame, "tiny", share=True)
+    for expected, batch in (
+        (whole(about), shared(about)),
+        (whole.prompts(about), whole.prompts(about, share=True)),
+    ):
+        rows = batch.pop("clip_rows")
+        assert rows.tolist() == [0, 1, 0, 2, 3]
+        assert len(batch["patch_features"]) == 4
+        for name in ("patch_features", "frame_times", "frame_mask"):
+            batch[name] = batch[name][rows]
+        assert batch.keys() == expected.keys()
+        assert all(torch.equal(batch[name], expected[name]) for name in expected)
+    assert "clip_rows" not in shared(about[:2])
+
+
+def test_a_samples_length_is_that_of_its_texts(tokenizer):
+    build = collator(tokenizer)
+    batch = build([(LONG, features(2), np.arange(2.0))])
+    row = int(batch["attention_mask"].sum()) + int(batch["qformer_attention_mask"].sum())
+    assert build.length(LONG) == row - QUERIES

@@ -10,12 +10,13 @@ import pytest
 
 from mtrans.core.calibration import Calibration, recalibrated
 from mtrans.core.errors import CheckpointError, ManifestError
+from mtrans.core.files import read_jsonl
 from mtrans.core.records import Sample
 from mtrans.infer.evaluate import evaluate, meta_path
 from mtrans.infer.predictor import Predictor, load_predictor
 from mtrans.measure.predictions import read_predictions
 from mtrans.measure.score import score_predictions
-from mtrans.train.run_folder import RunFolder, read_jsonl
+from mtrans.train.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")

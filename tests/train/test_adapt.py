@@ -22,19 +22,16 @@ import torch
 from safetensors.torch import load_file
 
 from mtrans.core.errors import CheckpointError, ManifestError, SettingsError, VideoError
+from mtrans.core.files import read_jsonl
 from mtrans.core.records import Sample
 from mtrans.core.settings import settings_to_dict
 from mtrans.data.manifest import read_manifest
 from mtrans.models.loading import load_backbone
 from mtrans.train.adapt import adapt
+from mtrans.train.circumstances import describe_data
 from mtrans.train.diagnostics import Diagnostics, annealed
-from mtrans.train.run_folder import (
-    RunFolder,
-    describe_data,
-    open_run,
-    read_jsonl,
-    read_settings,
-)
+from mtrans.train.opening import open_run
+from mtrans.train.run_folder import RunFolder, read_settings
 
 from .small import small_settings
 
@@ -357,6 +354,8 @@ def test_diagnostics_watch_the_copies_that_are_trained(small: Path) -> None:
     diagnostics.close()
 
 
+CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "accelerate"
+
 COMMAND = """
 import json, os, sys, time
 from pathlib import Path
@@ -398,7 +397,7 @@ def test_a_killed_run_goes_on_to_the_weights_of_an_uninterrupted_one(
     out = tmp_path / "killed"
     child = start(settings, small, out)
     run = RunFolder(out)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while not run.checkpoint_steps() or run.checkpoint_steps()[-1] < 14:
         assert child.poll() is None, child.communicate()[1]
         assert time.monotonic() < deadline
@@ -424,22 +423,32 @@ def test_a_killed_run_goes_on_to_the_weights_of_an_uninterrupted_one(
     assert logs[0] == logs[1]
 
 
+@pytest.mark.parametrize("kind", ["ddp", "fsdp"])
 def test_two_processes_give_the_run_of_one(
-    small: Path, samples: list[Sample], tmp_path: Path
+    kind: str, small: Path, samples: list[Sample], tmp_path: Path
 ) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    settings = settings_of(small, **{"train.max_steps": 5, "train.learning_rate": 1e-3})
-    # accelerate's --cpu starts one process; --multi_gpu starts as many as told, on CPUs too
-    options = "--multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no"
-    launcher = ["-m", "accelerate.commands.launch", *options.split(), "--dynamo_backend", "no"]
+    settings = settings_of(
+        small,
+        **{
+            "train.max_steps": 5,
+            "train.learning_rate": 1e-3,
+            "train.gradient_checkpointing": kind == "fsdp",
+            "cache_dir": str(tmp_path / "cache"),  # empty: both processes fill it
+        },
+    )
+    config = str(CONFIGS / f"{kind}.yaml")
+    launcher = ["-m", "accelerate.commands.launch", "--config_file", config]
     child = start(settings, small, tmp_path / "two", [*launcher, "--main_process_port", port])
     one = adapt(settings, samples, samples, tmp_path / "one", progress=False)
     errors = child.communicate(timeout=600)[1]
     assert child.returncode == 0, errors
     two = RunFolder(tmp_path / "two")
     assert two.info()["processes"] == 2
+    # a sharded model's operations can't be counted by one process
+    assert (two.info()["cost"]["training_flops"] is None) == (kind == "fsdp")
     assert losses(two) == pytest.approx(losses(one), abs=1e-5)
     ours, theirs = weights(one), weights(two)
     # before layer 0 all frames have the same queries, so how they are weighted there has no effect
@@ -466,3 +475,18 @@ def test_label_smoothing_and_focal_weights_reach_the_training_loss(
         first[name] = losses(adapt(settings, samples, None, tmp_path / name, progress=False))[0]
     assert first["label_smoothing"] != pytest.approx(first["none"], rel=1e-3)
     assert first["focal_gamma"] < 0.999 * first["none"]
+
+
+def test_an_llm_in_the_machines_memory_gives_the_same_losses(
+    small: Path, samples: list[Sample], tmp_path: Path
+) -> None:
+    values = {"train.max_steps": 3, "train.gradient_checkpointing": True}
+    usual = adapt(settings_of(small, **values), samples, None, tmp_path / "a", progress=False)
+    settings = settings_of(small, offload="llm", **values)
+    away = adapt(settings, samples, None, tmp_path / "b", progress=False)
+    assert losses(away) == pytest.approx(losses(usual), abs=1e-6)
+    read = load_backbone(settings.backbone, adapter=away.adapter, offload=settings.offload)
+    assert all(p.is_meta for p in read.base.language_model.parameters())
+    without = settings_of(small, offload="llm")
+    with pytest.raises(SettingsError, match=r"train\.gradient_checkpointing=true"):
+        adapt(without, samples, None, tmp_path / "c", progress=False)

@@ -13,9 +13,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from mtrans.core.files import read_jsonl
 from mtrans.core.settings import TrainSettings
-from mtrans.train.callbacks import TrainingDiverged, best_validation, out_of_patience, plan_steps
-from mtrans.train.run_folder import COMPLETE, read_jsonl
+from mtrans.train.callbacks import TrainingDiverged
+from mtrans.train.plan import best_validation, out_of_patience, plan_steps
+from mtrans.train.run_folder import COMPLETE
 
 from .toy import Toy, toy_trainer
 
@@ -138,7 +140,24 @@ def test_steps_are_planned_from_epochs() -> None:
     assert (plan.total, plan.evaluate_every, plan.save_every) == (40, 0, 9)
 
 
-def run_processes(folder: Path, processes: int) -> None:
+def test_the_optimizer_keeps_states_of_what_is_trained_only(tmp_path: Path) -> None:
+    trainer = toy_trainer(tmp_path, SETTINGS)
+    trainer.train()
+    trained = [p for p in trainer.net.parameters() if p.requires_grad]
+    frozen = [p for p in trainer.net.parameters() if not p.requires_grad]
+    inner = trainer.optimizer.optimizer  # type: ignore[union-attr]
+    assert {id(p) for p in inner.state} == {id(p) for p in trained}
+    assert all(p.grad is None for p in frozen)
+    moments = [t for state in inner.state.values() for t in state.values() if t.ndim]
+    single = sum(p.ndim == 0 for p in trained)  # a gate's moments are numbers
+    assert sum(t.numel() for t in moments) == 2 * sum(p.numel() for p in trained) - 2 * single
+    saved = torch.load(tmp_path / "checkpoints" / "checkpoint-12" / "optimizer.pt")
+    assert len(saved["state"]) == len(trained)
+
+
+def run_processes(
+    folder: Path, processes: int, *, steps: int = 6, stop: int | None = None, resume: bool = False
+) -> None:
     """Trains the toy in real processes that talk through gloo, as torchrun would start them."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -153,8 +172,9 @@ def run_processes(folder: Path, processes: int) -> None:
     code = (
         "from pathlib import Path; import sys;"
         "from mtrans.core.settings import TrainSettings; from train.toy import toy_trainer;"
-        "s = TrainSettings(max_steps=6, batch_size=8, learning_rate=0.05, save_every=3);"
-        f"toy_trainer(Path({str(folder)!r}), s, processes={processes}, dropout=0.0).train()"
+        f"s = TrainSettings(max_steps={steps}, batch_size=8, learning_rate=0.05, save_every=3);"
+        f"t = toy_trainer(Path({str(folder)!r}), s, processes={processes}, dropout=0, stop={stop});"
+        f"t.train(resume_from_checkpoint=str(t.run.last_checkpoint()) if {resume} else None)"
     )
     children = [
         subprocess.Popen(
@@ -181,3 +201,42 @@ def test_two_processes_give_the_result_of_one(tmp_path: Path) -> None:
     assert losses[1] == pytest.approx(losses[0], abs=1e-5)
     state = json.loads((tmp_path / "two/checkpoints/checkpoint-6/trainer_state.json").read_text())
     assert state["global_step"] == 6
+
+
+def test_a_run_goes_on_with_another_number_of_processes(tmp_path: Path) -> None:
+    """One, then two, then one again: order and losses of a run that one process did alone."""
+    settings = TrainSettings(max_steps=9, batch_size=8, learning_rate=0.05, save_every=3)
+    toy_trainer(tmp_path / "whole", settings, dropout=0.0).train()
+    folder = tmp_path / "moved"
+    toy_trainer(folder, settings, dropout=0.0, stop=3).train()
+    run_processes(folder, 2, steps=9, stop=6, resume=True)
+    files = {p.name for p in (folder / "checkpoints" / "checkpoint-6").glob("rng_state*")}
+    assert files == {"rng_state_0.pth", "rng_state_1.pth"}
+    last = toy_trainer(folder, settings, dropout=0.0)
+    last.train(resume_from_checkpoint=str(last.run.last_checkpoint()))
+    whole, moved = (read_jsonl(tmp_path / name / "log.jsonl") for name in ("whole", "moved"))
+    assert [line["step"] for line in moved] == list(range(1, 10))
+    for name in ("loss", "learning_rate", "grad_norm"):
+        assert [r[name] for r in moved] == pytest.approx([r[name] for r in whole], abs=1e-5)
+    one, other = (weights(tmp_path / name, "checkpoint-9") for name in ("whole", "moved"))
+    for name, value in one.items():
+        torch.testing.assert_close(other[name], value, atol=1e-5, rtol=1e-5)
+
+
+def test_random_numbers_after_a_change_of_processes_depend_on_seed_step_and_process(
+    tmp_path: Path,
+) -> None:
+    trainer = toy_trainer(tmp_path, SETTINGS, stop=5)
+    trainer.train()
+    checkpoint = tmp_path / "checkpoints" / "checkpoint-5"
+    trainer._load_rng_state(str(checkpoint))
+    own = torch.rand(4)
+    (checkpoint / "rng_state.pth").rename(checkpoint / "rng_state_0.pth")
+    drawn = []
+    for step in (5, 5, 6):
+        trainer.state.global_step = step
+        trainer._load_rng_state(str(checkpoint))
+        drawn.append(torch.rand(4))
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+    assert not torch.equal(drawn[0], own)

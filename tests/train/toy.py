@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import TrainerCallback
 
 from mtrans.core.settings import TrainSettings
 from mtrans.train.arguments import training_arguments
-from mtrans.train.callbacks import FlowCallback, LogCallback, plan_steps
+from mtrans.train.callbacks import FlowCallback, LogCallback
+from mtrans.train.plan import plan_steps
 from mtrans.train.run_folder import RunFolder
 from mtrans.train.stream import split_batch
 from mtrans.train.trainer import AdaptTrainer
@@ -43,6 +46,18 @@ class Toy(torch.nn.Module):
         return {"loss": loss / num_items_in_batch, "logits": logits}
 
 
+class StopAt(TrainerCallback):
+    """Ends training after a step, with a checkpoint there, as a kill after that step would."""
+
+    def __init__(self, step: int):
+        self.step = step
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+        if state.global_step >= self.step:
+            control.should_training_stop = control.should_save = control.should_log = True
+        return control
+
+
 def toy_samples(n: int = 22) -> list[dict[str, torch.Tensor]]:
     """Sequences with answers of different lengths: a mean of means would not be the mean."""
     generator = torch.Generator().manual_seed(1)
@@ -68,6 +83,7 @@ def toy_trainer(
     validate: object = None,
     dropout: float = 0.1,
     samples: int = 22,
+    stop: int | None = None,
 ) -> AdaptTrainer:
     model = model or Toy()
     model.dropout.p = dropout
@@ -111,6 +127,7 @@ def toy_trainer(
         diagnose=lambda: {"gate": [model.gate.item()]},
         callbacks=[
             FlowCallback(plan, settings.patience),
+            *([] if stop is None else [StopAt(stop)]),
             LogCallback(run.log_file, None, plan.per_epoch),
         ],
     )

@@ -218,6 +218,8 @@ def evaluate(
         overwrite=overwrite,
         use_cache=False if no_cache else None,
     )
+    if not _main_process():
+        return
     if short := predictor.collate.heed_short():
         output.say(short)
     if done.failed:

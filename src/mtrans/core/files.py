@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from mtrans.core.errors import OutputError
+from mtrans.core.errors import CheckpointError, OutputError
 
 
 class Closing(ABC):
@@ -87,3 +89,24 @@ def file_hash(file: str | Path) -> str:
     """Returns the SHA-256 of a file, in hexadecimal."""
     with open(file, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def append_jsonl(file: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Appends JSON lines to a file."""
+    with file.open("a", encoding="utf-8") as stream:
+        for record in records:
+            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def read_jsonl(file: Path) -> list[dict[str, Any]]:
+    """Reads JSON lines; a last line cut short by a kill is left out."""
+    records = []
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    for number, line in enumerate(lines := text.splitlines(), 1):
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            if number == len(lines) and not text.endswith("\n"):
+                break
+            raise CheckpointError(f"'{file}' line {number} is not JSON: {error.msg}") from error
+    return records

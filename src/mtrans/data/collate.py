@@ -52,6 +52,8 @@ class Collator:
         style: The backbone's prompt style.
         encoder_decoder: Whether the LLM has an encoder for the prompt, so that labels hold the
             answer alone.
+        share: Whether questions about one clip share its frames in a batch, which then has
+            `clip_rows` int[B], the row of the frames of each question, where fewer than B are left.
 
     Attributes:
         cut: Texts that were shortened to `prompt.max_text_tokens`: Counter of ``context`` (turns
@@ -71,6 +73,7 @@ class Collator:
         visual_tokens: Callable[[int], int],
         style: str,
         encoder_decoder: bool = False,
+        share: bool = False,
     ):
         if tokenizer.eos_token_id is None:
             raise SettingsError(
@@ -83,6 +86,7 @@ class Collator:
         self.visual_tokens = visual_tokens
         self.style = pick_style(settings.prompt, style)
         self.encoder_decoder = encoder_decoder
+        self.share = share
         self.cut: Counter[str] = Counter()
         self.short: set[Clip] = set()
         self._space = "" if _adds_space(tokenizer) else " "
@@ -109,20 +113,27 @@ class Collator:
                 raise ManifestError(
                     f"sample '{sample.id}' has no answer; training needs one in each"
                 )
-        return self._batch(items, answers=[self.answer_ids(s.answer or "") for s, _, _ in items])
+        answers = [self.answer_ids(s.answer or "") for s, _, _ in items]
+        return self._batch(items, answers, self.share)
 
-    def prompts(self, items: Sequence[Item]) -> dict[str, Tensor]:
+    def prompts(self, items: Sequence[Item], *, share: bool | None = None) -> dict[str, Tensor]:
         """Builds a batch to generate from: prompts alone, without labels.
 
         Prompts of a decoder-only LLM, which goes on where they end, are left-padded.
 
         Args:
             items: Samples with frames; answers are not looked at.
+            share: As the collator's own, which None takes.
 
         Returns:
             As :meth:`__call__`, less `labels`.
         """
-        return self._batch(items, answers=None)
+        return self._batch(items, None, self.share if share is None else share)
+
+    def length(self, sample: Sample) -> int:
+        """Returns the tokens of all texts of a training sample: what its row of a batch holds."""
+        answer = self.answer_ids(sample.answer or "")
+        return sum(map(len, self.text_ids(sample))) + len(answer)
 
     def answer_ids(self, answer: str) -> list[int]:
         """Returns the tokens of an answer or candidate as they follow a prompt, EOS included."""
@@ -188,8 +199,15 @@ class Collator:
             f" frames.count={self.settings.frames.count}, so some are seen twice: {some.video}"
         )
 
-    def _batch(self, items: Sequence[Item], answers: list[list[int]] | None) -> dict[str, Tensor]:
-        batch = pad_frames(items)
+    def _batch(
+        self, items: Sequence[Item], answers: list[list[int]] | None, share: bool
+    ) -> dict[str, Tensor]:
+        rows_of = same_frames(items) if share else list(range(len(items)))
+        first = [rows_of.index(row) for row in range(max(rows_of) + 1)]
+        batch = pad_frames([items[place] for place in first])
+        if len(first) < len(items):
+            batch["clip_rows"] = torch.tensor(rows_of)
+        frames = batch["frame_mask"].sum(dim=1)[rows_of].tolist()
         if self.settings.model.vision:
             self.short |= {
                 clip_of(sample)
@@ -207,7 +225,7 @@ class Collator:
         for place, (_, prompt) in enumerate(texts):
             answer = answers[place] if answers is not None and not self.encoder_decoder else []
             # under pool = concat a shorter clip has fewer visual tokens: the rest is masked
-            own = self.visual_tokens(int(batch["frame_mask"][place].sum()))
+            own = self.visual_tokens(frames[place])
             rows.append([self.image_token_id] * most + prompt + answer)
             masks.append([1] * own + [0] * (most - own) + [1] * (len(prompt) + len(answer)))
         left = answers is None and not self.encoder_decoder
@@ -226,6 +244,28 @@ class Collator:
                 for row, answer in zip(rows, answers, strict=True)
             ]
         return pad_rows(labels, [[1] * len(row) for row in labels], IGNORED, left=False)[0]
+
+
+def same_frames(items: Sequence[Item]) -> list[int]:
+    """Finds items whose frames are the same memory, as a source gives them for one clip.
+
+    Args:
+        items: Samples with frames.
+
+    Returns:
+        For each item the number of its frames among the distinct ones, in order of first use.
+    """
+    rows: dict[tuple[Any, ...], int] = {}
+    return [rows.setdefault(_memory(frames, times), len(rows)) for _, frames, times in items]
+
+
+def _memory(frames: np.ndarray | Tensor, times: np.ndarray | Tensor) -> tuple[Any, ...]:
+    """Returns what tells frames apart: where they lie, and when they were shown."""
+    if isinstance(frames, Tensor):
+        place: Any = (frames.data_ptr(), frames.stride())
+    else:
+        place = (frames.__array_interface__["data"][0], frames.strides)
+    return place, tuple(frames.shape), frames.dtype, tuple(float(t) for t in times)
 
 
 def pad_frames(items: Sequence[Item]) -> dict[str, Tensor]:

@@ -2,10 +2,14 @@
 
 Beside ``predictions.jsonl`` lies ``predictions.meta.json``: which model on which data made it.
 Measuring is the next step and needs nothing but the predictions (:mod:`mtrans.measure`).
+
+Several processes (`torchrun`, `accelerate launch`) share the questions, a clip's to one process.
+Each writes a part of its own, ``predictions.jsonl.part-<rank>``; the main one puts them together.
 """
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 from collections.abc import Sequence
@@ -15,18 +19,13 @@ from typing import Any
 
 from mtrans.core.calibration import Calibration, recalibrated
 from mtrans.core.errors import CheckpointError, ManifestError
-from mtrans.core.files import make_folder, write_text
+from mtrans.core.files import append_jsonl, make_folder, read_jsonl, write_text
 from mtrans.core.records import Prediction, Sample
 from mtrans.core.settings import settings_to_dict
 from mtrans.infer.conditions import Condition
 from mtrans.infer.predictor import Errors, Predictor, as_predictor
-from mtrans.train.run_folder import (
-    append_jsonl,
-    describe_data,
-    now,
-    read_jsonl,
-    versions,
-)
+from mtrans.train.circumstances import describe_data, now, versions
+from mtrans.train.together import Team, find_team
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Evaluation:
 
     Attributes:
         predictions: The predictions' file.
-        answered: Samples answered now.
+        answered: Samples answered now, by all processes.
         reused: Samples that were answered before, by the same model on the same data.
         failed: Samples without an answer, because their clip can't be read.
     """
@@ -58,7 +57,7 @@ def evaluate(
     use_cache: bool | None = None,
     condition: Condition | None = None,
 ) -> Evaluation:
-    """Answers all samples into a predictions file.
+    """Answers all samples into a predictions file. All processes of a team must call it.
 
     Args:
         model: A predictor, or what `load_predictor` takes.
@@ -82,6 +81,46 @@ def evaluate(
     _check_ids(samples)
     predictor = as_predictor(model)
     path = _output(predictor, out)
+    team = find_team(predictor.device)
+    done = team.in_main(lambda: _begin(path, predictor, samples, overwrite, use_cache, condition))
+    rest = [s for s in samples if s.id not in done]
+    # a test of robustness may take another clip of the same data: it needs all of them
+    own = team.by_clip(rest) if condition is None else rest[: None if team.main else 0]
+    file = path if team.alone else path.with_name(f"{path.name}.part-{team.rank}")
+
+    def answer() -> int:
+        failed = 0
+        pending: list[dict[str, Any]] = []
+        for prediction in predictor.predict(
+            own,
+            batch_size=batch_size,
+            progress=progress and team.main,
+            errors=errors,
+            use_cache=use_cache,
+            condition=condition,
+        ):
+            failed += prediction.error is not None
+            pending.append(prediction.to_json())
+            if len(pending) == batch_size:
+                append_jsonl(file, pending)
+                pending.clear()
+        append_jsonl(file, pending)
+        return failed
+
+    failed = sum(done.values()) + sum(team.together(answer))
+    team.in_main(lambda: _end(path, samples, failed, team))
+    return Evaluation(path, answered=len(rest), reused=len(done), failed=failed)
+
+
+def _begin(
+    path: Path,
+    predictor: Predictor,
+    samples: Sequence[Sample],
+    overwrite: bool,
+    use_cache: bool | None,
+    condition: Condition | None,
+) -> dict[str, bool]:
+    """Writes down what begins; returns what is answered already, by id: whether it failed."""
     identity = _identity(predictor, samples)
     if condition is not None:
         identity["condition"] = condition.to_json()
@@ -91,32 +130,35 @@ def evaluate(
     # not a part of the identity: likelihoods are kept, so what is there is calibrated anew
     record = predictor.calibration.to_json() if predictor.calibration else None
     done = _take_up(path, identity, overwrite, predictor.calibration)
-    rest = [s for s in samples if s.id not in done]
-    failed = sum(1 for record in done.values() if record.get("error"))
     make_folder(path.parent)
     started = now()
     # a stopped evaluation that goes on has not opened the questions anew, another model's has
     opened = opened if done else [*opened, started]
     times = {"started": started, "finished": None, "opened": opened}
     _write_meta(path, {**identity, "calibration": record, **times, "versions": versions()})
-    pending: list[dict[str, Any]] = []
-    for prediction in predictor.predict(
-        rest,
-        batch_size=batch_size,
-        progress=progress,
-        errors=errors,
-        use_cache=use_cache,
-        condition=condition,
-    ):
-        failed += prediction.error is not None
-        pending.append(prediction.to_json())
-        if len(pending) == batch_size:
-            append_jsonl(path, pending)
-            pending.clear()
-    append_jsonl(path, pending)
+    return {name: bool(line.get("error")) for name, line in done.items()}
+
+
+def _end(path: Path, samples: Sequence[Sample], failed: int, team: Team) -> None:
+    """Puts the processes' parts together, in the order of the samples, and closes the record."""
+    if not team.alone:
+        lines = {line["id"]: line for file in (path, *_parts(path)) for line in read_jsonl(file)}
+        ordered = [lines[sample.id] for sample in samples]
+        _replace(path, ordered)
     meta = json.loads(meta_path(path).read_text(encoding="utf-8"))
     _write_meta(path, {**meta, "finished": now(), "failed": failed})
-    return Evaluation(path, answered=len(rest), reused=len(done), failed=failed)
+
+
+def _parts(path: Path) -> list[Path]:
+    """Returns what several processes wrote of a predictions file and was not put together yet."""
+    return sorted(path.parent.glob(f"{glob.escape(path.name)}.part-*"))
+
+
+def _replace(path: Path, records: Sequence[dict[str, Any]]) -> None:
+    """Writes a predictions file whole, in place of itself and of its parts."""
+    write_text(path, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records))
+    for part in _parts(path):
+        part.unlink()
 
 
 def _opened(predictions: Path) -> list[str]:
@@ -176,7 +218,7 @@ def _take_up(
     path: Path, identity: dict[str, Any], overwrite: bool, calibration: Calibration | None
 ) -> dict[str, dict[str, Any]]:
     """Returns the records of a stopped or finished evaluation that is this one, by id."""
-    if not path.exists():
+    if not path.exists() and not _parts(path):
         return {}
     try:
         meta = json.loads(meta_path(path).read_text(encoding="utf-8"))
@@ -190,11 +232,12 @@ def _take_up(
             f"'{path}' holds predictions of other {' and '.join(differ)}; choose another --out, or"
             " allow --overwrite"
         )
-    records = [] if differ or overwrite else read_jsonl(path)
+    there = [] if differ or overwrite else [path, *_parts(path)]
+    # by id: a kill between putting parts together and removing them leaves both
+    records = list({line["id"]: line for file in there for line in read_jsonl(file)}.values())
     if meta.get("calibration") != (calibration.to_json() if calibration else None):
         records = [_calibrated_anew(line, calibration) for line in records]
-    write_text(path, "")
-    append_jsonl(path, records)  # without the line that a kill cut short
+    _replace(path, records)  # without the line that a kill cut short
     return {record["id"]: record for record in records}
 
 

@@ -17,6 +17,8 @@ class ModelInputs:
     Attributes:
         pixel_values: float[B, T, 3, H, W], preprocessed; or
         patch_features: float[B, T, P, Cv] as `encode_frames` gives them.
+        clip_rows: int[B], for each prompt the row of its frames (and of `frame_times` and
+            `frame_mask`), where several prompts share a clip; None has a row for each prompt.
         frame_times: float[B, T] in seconds; None counts frames.
         frame_mask: bool[B, T], False where a frame is padding; None has none.
         qformer_input_ids: int[B, L]; unused without early fusion and by BLIP-2.
@@ -28,6 +30,7 @@ class ModelInputs:
 
     pixel_values: Tensor | None = None
     patch_features: Tensor | None = None
+    clip_rows: Tensor | None = None
     frame_times: Tensor | None = None
     frame_mask: Tensor | None = None
     qformer_input_ids: Tensor | None = None

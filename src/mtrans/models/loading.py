@@ -21,6 +21,7 @@ from mtrans.core.errors import CheckpointError, SettingsError
 from mtrans.core.settings import LoraSettings, ModelSettings
 from mtrans.models.hub import where_to_look
 from mtrans.models.lora import attach_adapter, load_adapter, read_adapter
+from mtrans.models.placing import offload_llm
 from mtrans.models.quantize import quantization
 from mtrans.models.video_lmm import VideoBlip2, VideoInstructBlip
 
@@ -95,6 +96,7 @@ def load_backbone(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
     quantize: str = "none",
+    offload: str = "none",
     **from_pretrained: Any,
 ) -> Backbone:
     """Loads a backbone and, where asked, an adapter.
@@ -108,6 +110,7 @@ def load_backbone(
         device: Where to.
         dtype: Of the frozen weights.
         quantize: Bits of the frozen LLM, as `RunSettings.quantize`.
+        offload: What is kept in the machine's memory, as `RunSettings.offload`.
         **from_pretrained: More for transformers (`device_map`, ...).
 
     Returns:
@@ -115,10 +118,13 @@ def load_backbone(
 
     Raises:
         CheckpointError: Nothing there, or not what it should be.
-        SettingsError: `lora` and `adapter` together, or `quantize` where that can't be.
+        SettingsError: `lora` and `adapter` together, `quantize` where that can't be, or `quantize`
+            and `offload` together.
     """
     if lora is not None and adapter is not None:
         raise SettingsError("both lora and adapter given; a fresh adapter or a saved one, not both")
+    if offload != "none" and quantize != "none":
+        raise SettingsError(f"offload={offload} and quantize={quantize} exclude each other")
     record = read_adapter(adapter) if adapter is not None else None
     if model is None:
         model = record.model if record else ModelSettings()
@@ -131,10 +137,14 @@ def load_backbone(
     }
     family = FAMILIES[config.model_type]
     assembled: Any = family.from_pretrained(source, settings=model, dtype=dtype, **from_pretrained)
-    if "device_map" not in from_pretrained and "quantization_config" not in from_pretrained:
-        assembled = assembled.to(device)
     assembled.requires_grad_(False).eval()
+    placed = "device_map" in from_pretrained or "quantization_config" in from_pretrained
+    if not placed and offload == "none":
+        assembled = assembled.to(device)
     identity = weights_hash(assembled)
+    if offload == "llm":
+        offload_llm(assembled, device)
+        assembled = assembled.to(device)
     wrapped: Any = assembled
     if lora is not None:
         wrapped = attach_adapter(assembled, lora)

@@ -212,6 +212,10 @@ class VideoLMM(AnsweringMixin, ScoringMixin, OwnAnswersMixin):
             times = repeat(torch.arange(frames, device=patches.device).float(), "t -> b t", b=batch)
         if mask is None:
             mask = torch.ones(batch, frames, dtype=torch.bool, device=patches.device)
+        pixels = self._pixels(inputs) if self.needs_pixels else None
+        if (rows := inputs.clip_rows) is not None:  # the ViT saw each clip once
+            patches, times, mask = patches[rows], times[rows], mask[rows]
+            pixels = pixels[rows] if pixels is not None else None
         reads = self.reads_qformer_text
         return ClipBatch(
             qformer=self.qformer,
@@ -221,7 +225,7 @@ class VideoLMM(AnsweringMixin, ScoringMixin, OwnAnswersMixin):
             frame_mask=mask.bool(),
             input_ids=inputs.qformer_input_ids if reads else None,
             attention_mask=inputs.qformer_attention_mask if reads else None,
-            pixels=self._pixels(inputs) if self.needs_pixels else None,
+            pixels=pixels,
             vision=self.vision_model,
         )
 

@@ -14,7 +14,9 @@ from mtrans.core.records import Sample
 from mtrans.core.settings import RunSettings, load_settings
 from mtrans.data.manifest import read_manifest
 from mtrans.data.subsets import order_units, take_fraction, units_of
-from mtrans.train.run_folder import RunFolder, describe_data, open_run
+from mtrans.train.circumstances import describe_data
+from mtrans.train.opening import open_run
+from mtrans.train.run_folder import RunFolder
 
 CACHE = "cache"
 """Folder of the feature cache below a study's folder, shared by its runs."""

@@ -30,7 +30,7 @@ from mtrans.study.plan import StudyPlan, Variant
 from mtrans.study.plan_file import read_plan, write_plan
 from mtrans.study.results import Results, write_results
 from mtrans.study.tables import markdown, to_csv
-from mtrans.train.run_folder import set_aside
+from mtrans.train.opening import set_aside
 
 PLAN_FILE, TABLES = "study.yaml", "tables"
 

@@ -12,50 +12,35 @@ that a step takes several times as long.
 
 from __future__ import annotations
 
-import dataclasses
-import shutil
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import torch
-
-from mtrans.core.errors import ManifestError, MTransError, SettingsError, VideoError
+from mtrans.core.errors import ManifestError, SettingsError, VideoError
 from mtrans.core.records import Sample
 from mtrans.core.settings import RunSettings
-from mtrans.data.clips import BadClip
+from mtrans.data.clips import clip_of
+from mtrans.data.collate import Collator
 from mtrans.data.dataset import ClipDataset
 from mtrans.models.budget import fit_budget
-from mtrans.models.flops import count_flops
 from mtrans.models.loading import Backbone
 from mtrans.train.adapter import fresh_backbone, read_weights, write_adapter
 from mtrans.train.arguments import training_arguments
-from mtrans.train.callbacks import (
-    AnnealCallback,
-    FlowCallback,
-    LogCallback,
-    ProgressCallback,
-    best_validation,
-    out_of_patience,
-    plan_steps,
-)
-from mtrans.train.cost import Cost, count_parameters, device_name, peak_memory
+from mtrans.train.callbacks import AnnealCallback, FlowCallback, LogCallback
+from mtrans.train.circumstances import describe_data
+from mtrans.train.closing import close_run, say
+from mtrans.train.cost import device_name
 from mtrans.train.diagnostics import Diagnostics, is_position
-from mtrans.train.run_folder import (
-    RunFolder,
-    RunState,
-    describe_data,
-    now,
-    open_run,
-    read_jsonl,
-    set_aside,
-)
+from mtrans.train.opening import open_run, set_aside
+from mtrans.train.plan import best_validation, plan_steps
+from mtrans.train.progress import ProgressCallback
+from mtrans.train.run_folder import RunFolder, RunState
+from mtrans.train.sharding import ShardCallback, without_accelerates_own
 from mtrans.train.sources import make_collator, one_line, open_source, usable
-from mtrans.train.stream import split_batch
+from mtrans.train.stream import RANDOM, Arrangement, split_batch
 from mtrans.train.trainer import AdaptTrainer
-from mtrans.train.validation import Validator, to_device
+from mtrans.train.validation import Validator
 from mtrans.train.where import Where, find_where
 
 
@@ -97,28 +82,49 @@ def adapt(
     check_inputs(settings, train, val)
     settings = fit_budget(settings)
     where = find_where(settings)
+    progress = progress and where.team.main
     run, state = _open_together(where, Path(out), settings, train, val, resume)
     if state == "finished":
         say(
             f"'{run.path}' is finished; nothing to do (to train again: --fresh, or resume=False)",
-            progress and where.main,
+            progress,
         )
         return run
-    backbone = fresh_backbone(settings, backbone, where.device, train)
+    with without_accelerates_own():
+        _adapt(settings, where, run, train, val, backbone, progress)
+    return run
+
+
+def _adapt(
+    settings: RunSettings,
+    where: Where,
+    run: RunFolder,
+    train: Sequence[Sample],
+    val: Sequence[Sample] | None,
+    backbone: Backbone | None,
+    progress: bool,
+) -> None:
+    """Trains a run that is open, and closes it."""
+    backbone = fresh_backbone(settings, backbone, where.device, train, hold_llm=where.sharded)
     if backbone.base.needs_pixels and settings.train.use_cache:
         words = f"model.connector={settings.model.connector} works inside the ViT"
-        say(f"{words}: the ViT runs in every step, the feature cache is not used", where.main)
+        say(f"{words}: the ViT runs in every step, the feature cache is not used", where.team.main)
     started = time.monotonic()
     samples = [*train, *(val or ())]
     try:
         source, bad = open_source(
-            backbone, settings, samples, device=where.device, progress=progress and where.main
+            backbone,
+            settings,
+            samples,
+            device=where.device,
+            progress=progress,
+            team=where.team,
         )
     except VideoError as error:
         raise _with_way_out(error, settings) from None
     prepared = time.monotonic() - started
     if bad:
-        say(f"left out {len(bad)} clips that can't be read, listed in run.json", where.main)
+        say(f"left out {len(bad)} clips that can't be read, listed in run.json", where.team.main)
     trainer, diagnostics = _build(
         run,
         settings,
@@ -135,8 +141,16 @@ def adapt(
     finally:
         diagnostics.close()
         trainer.close()
-    _finish(run, settings, where, trainer, backbone, bad, seconds, prepared)
-    return run
+    close_run(
+        run,
+        settings,
+        where,
+        trainer,
+        backbone,
+        bad=bad,
+        seconds=seconds,
+        prepared=prepared,
+    )
 
 
 def _with_way_out(error: VideoError, settings: RunSettings) -> VideoError:
@@ -153,7 +167,8 @@ def check_inputs(
 
     Raises:
         ManifestError: There is no training sample, or a sample without an answer.
-        SettingsError: Early stopping without validation data.
+        SettingsError: Early stopping without validation data, or an LLM in the machine's memory
+            that a backward pass would bring to the device whole.
     """
     if not train:
         raise ManifestError("there is no training sample; give a manifest with at least one line")
@@ -168,6 +183,11 @@ def check_inputs(
             f"train.patience={settings.train.patience} stops by validation, but there is no"
             " validation data; give --val"
         )
+    if settings.offload == "llm" and not settings.train.gradient_checkpointing:
+        raise SettingsError(
+            "offload=llm saves no memory in training without train.gradient_checkpointing=true:"
+            " the backward pass keeps every weight; set it, or offload=none"
+        )
 
 
 def _open_together(
@@ -179,26 +199,31 @@ def _open_together(
     resume: bool,
 ) -> tuple[RunFolder, RunState]:
     """Opens the run folder in the main process and tells the others, errors included."""
-    answer: list[Any] = [None]
-    if where.main:
+
+    def opened() -> RunState:
         data = {"train": describe_data(train), **({"val": describe_data(val)} if val else {})}
-        try:
-            moved = None if resume else set_aside(path)
-            if moved is not None:
-                say(f"the run in '{path}' is '{moved}' now; a new one starts")
-            left = resume and RunFolder(path).abandoned()
-            answer = [open_run(path, settings, data, device=device_name(where.device))[1]]
-            if left:
-                say(
-                    f"'{path}' held a run that never reached a checkpoint; this one takes its place"
-                )
-        except MTransError as error:
-            answer = [error]
-    if where.processes > 1:
-        torch.distributed.broadcast_object_list(answer)
-    if isinstance(answer[0], MTransError):
-        raise answer[0]
-    return RunFolder(path), answer[0]
+        moved = None if resume else set_aside(path)
+        if moved is not None:
+            say(f"the run in '{path}' is '{moved}' now; a new one starts")
+        left = resume and RunFolder(path).abandoned()
+        state = open_run(path, settings, data, device=device_name(where.device))[1]
+        if left:
+            say(f"'{path}' held a run that never reached a checkpoint; this one takes its place")
+        return state
+
+    return RunFolder(path), where.team.in_main(opened)
+
+
+def _arrangement(
+    settings: RunSettings, samples: Sequence[Sample], collate: Collator
+) -> Arrangement:
+    """Returns what `train.order` asks the order of samples to heed."""
+    if settings.train.order == "length":
+        return Arrangement(lengths=[collate.length(sample) for sample in samples])
+    if settings.train.order == "clip":
+        clips: list[Hashable] = [s.id if s.video is None else clip_of(s) for s in samples]
+        return Arrangement(clips=clips)
+    return RANDOM
 
 
 def _build(
@@ -212,8 +237,8 @@ def _build(
 ) -> tuple[AdaptTrainer, Diagnostics]:
     options = settings.train
     plan = plan_steps(len(train), options, validate=val is not None)
-    micro, accumulate = split_batch(options, where.processes)
-    collate = make_collator(backbone, settings)
+    micro, accumulate = split_batch(options, where.team.processes)
+    collate = make_collator(backbone, settings, share=True)
     validator = None
     if val is not None:
         validator = Validator(
@@ -223,8 +248,8 @@ def _build(
             batch_size=4 * micro,
             device=where.device,
             bf16=where.bf16,
-            rank=where.rank,
-            processes=where.processes,
+            team=where.team,
+            in_step=where.sharded,
         )
     diagnostics = Diagnostics(backbone.model)
     callbacks: list[Any] = [
@@ -236,6 +261,8 @@ def _build(
         callbacks.append(
             AnnealCallback(diagnostics.set_temperature, start=start, end=end, total=plan.total)
         )
+    if where.sharded:
+        callbacks.append(ShardCallback(backbone.base, where.device, where.team))
     if progress:
         callbacks.append(ProgressCallback(plan.total))
     trainer = AdaptTrainer(
@@ -260,6 +287,7 @@ def _build(
         validate=validator,
         diagnose=diagnostics.values,
         callbacks=callbacks,
+        arrangement=_arrangement(settings, train.samples, collate),
     )
     return trainer, diagnostics
 
@@ -276,73 +304,3 @@ def _train(trainer: AdaptTrainer, run: RunFolder, settings: RunSettings) -> floa
     if settings.train.keep_best and best is not None:
         trainer.load_adapter(run.checkpoints / f"best-{best.step}")
     return time.monotonic() - started
-
-
-def _finish(
-    run: RunFolder,
-    settings: RunSettings,
-    where: Where,
-    trainer: AdaptTrainer,
-    backbone: Backbone,
-    bad: Sequence[BadClip],
-    seconds: float,
-    prepared: float,
-) -> None:
-    backbone.model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
-    backbone.model.eval()
-    if where.main:
-        partial = run.path / "adapter.part"
-        for old in (partial, run.adapter):
-            shutil.rmtree(old, ignore_errors=True)
-        write_adapter(partial, backbone, settings)
-        partial.replace(run.adapter)
-        trained, total = count_parameters(backbone.model)
-        memory, kind = peak_memory(where.device)
-        log = read_jsonl(run.log_file)
-        flops, back = _operations(trainer, backbone, where)
-        cost = Cost(
-            trained_parameters=trained,
-            total_parameters=total,
-            train_seconds=log[-1]["seconds"] if log else round(seconds, 3),
-            seconds_per_step=round(trainer.seconds_per_step(seconds), 5),
-            steps=trainer.state.global_step,
-            peak_memory_mb=round(memory, 1),
-            memory_kind=kind,
-            visual_tokens=backbone.base.visual_tokens(settings.frames.count),
-            prepare_seconds=round(prepared, 3),
-            training_flops=flops,
-            backward_share=round(back, 4),
-        )
-        best = best_validation(trainer.state.log_history)
-        run.update(
-            status="finished",
-            process=None,  # nobody is at it any more, and whose machine it was is nobody's business
-            finished=now(),
-            steps=trainer.state.global_step,
-            stopped_early=out_of_patience(trainer.state.log_history, settings.train.patience),
-            best=dataclasses.asdict(best) if best else None,
-            skipped=[{**b.clip._asdict(), "reason": b.reason, "samples": list(b.ids)} for b in bad],
-            cut_texts=dict(cast(Any, trainer.data_collator).cut),
-            backbone={"name": backbone.name, "weights": backbone.hash},
-            processes=where.processes,
-            cost=dataclasses.asdict(cost),
-        )
-        if short := cast(Any, trainer.data_collator).heed_short():
-            say(short)
-    if where.processes > 1:
-        torch.distributed.barrier()
-
-
-def _operations(trainer: AdaptTrainer, backbone: Backbone, where: Where) -> tuple[float, float]:
-    """Returns the operations of one clip in a step, and the share of them that is backward."""
-    batch = to_device(cast(Any, trainer.data_collator)([trainer.samples[0]]), where.device)
-    with torch.autocast(where.device.type, torch.bfloat16, enabled=where.bf16):
-        counted = count_flops(backbone.model, batch, backward=True)
-    total = counted["all"] + counted["backward"]
-    return total, counted["backward"] / total
-
-
-def say(words: str, shown: bool = True) -> None:
-    """Prints a line on standard error."""
-    if shown:
-        print(words, file=sys.stderr)

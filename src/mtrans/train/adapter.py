@@ -19,7 +19,9 @@ from mtrans.core.settings import RunSettings
 from mtrans.models.answering import LossForm
 from mtrans.models.loading import Backbone, load_backbone
 from mtrans.models.lora import attach_adapter, check_adapter_files, save_adapter
+from mtrans.models.placing import hold_in_place
 from mtrans.models.video_lmm import NEW_MODULES
+from mtrans.train.compiled import compile_layers
 from mtrans.train.run_folder import write_settings
 from mtrans.train.sources import make_collator
 
@@ -29,6 +31,8 @@ def fresh_backbone(
     backbone: Backbone | None,
     device: torch.device,
     train: Sequence[Sample] = (),
+    *,
+    hold_llm: bool = False,
 ) -> Backbone:
     """Returns the backbone with a new adapter whose start depends on the seed alone.
 
@@ -37,12 +41,14 @@ def fresh_backbone(
         backbone: One that is loaded, or None.
         device: Where to.
         train: Training samples, whose answers and candidates a design with a classifier learns.
+        hold_llm: Leave the LLM in the machine's memory, to be sharded from there.
 
     Returns:
         The backbone; the one given, where one was.
 
     Raises:
         CheckpointError: The backbone given has an adapter, or other switches.
+        SettingsError: `train.compile` without a compiler.
     """
     if backbone is None:
         dtype = pick_dtype(settings.dtype, device)
@@ -50,8 +56,16 @@ def fresh_backbone(
         if name != "tiny" and Path(name).is_dir():
             name = str(Path(name).resolve())  # the adapter must find it from another folder
         backbone = load_backbone(
-            name, settings.model, device=device, dtype=dtype, quantize=settings.quantize
+            name,
+            settings.model,
+            device="cpu" if hold_llm else device,
+            dtype=dtype,
+            quantize=settings.quantize,
+            offload=settings.offload,
         )
+        if hold_llm:
+            hold_in_place(backbone.base.language_model)
+            backbone.base.to(device)
     elif hasattr(backbone.model, "peft_config"):
         raise CheckpointError("the backbone given carries an adapter already; load it afresh")
     elif backbone.base.settings != settings.model:
@@ -76,6 +90,8 @@ def fresh_backbone(
     options = settings.train
     backbone.base.loss_form = LossForm(options.label_smoothing, options.focal_gamma)
     backbone.model = attach_adapter(backbone.base, settings.lora)
+    if options.compile:
+        compile_layers(backbone.model)
     return backbone
 
 

@@ -1,123 +1,26 @@
 """What happens between optimizer steps: when to log, validate, save and stop, and where logs go.
 
-All decisions are functions of the step and of the Trainer's log history. Both are part of every
-checkpoint, so that a resumed run decides as the uninterrupted one would have.
+All decisions are functions of the step and of the Trainer's log history (:mod:`.plan`).
 """
 
 from __future__ import annotations
 
 import math
-import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from mtrans.core.errors import MTransError
-from mtrans.core.files import write_text
-from mtrans.core.settings import TrainSettings
+from mtrans.core.files import append_jsonl, read_jsonl, write_text
 from mtrans.train.diagnostics import annealed
-from mtrans.train.run_folder import append_jsonl, read_jsonl
+from mtrans.train.plan import Plan, out_of_patience
 
 
 class TrainingDiverged(MTransError):
     """The loss is no longer a number."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The steps of a run, counted once.
-
-    Attributes:
-        total: Optimizer steps in all.
-        per_epoch: Optimizer steps that see as many samples as there are (may be a fraction).
-        evaluate_every: Steps between validations; 0 validates never.
-        save_every: Steps between resumable checkpoints.
-        log_every: Steps between lines of the log.
-    """
-
-    total: int
-    per_epoch: float
-    evaluate_every: int
-    save_every: int
-    log_every: int
-
-    def due(self, step: int, every: int) -> bool:
-        """Says whether something done every so many steps, and at the end, is due after `step`."""
-        return every > 0 and (step % every == 0 or step == self.total)
-
-
-def plan_steps(samples: int, settings: TrainSettings, *, validate: bool) -> Plan:
-    """Counts the steps of a run.
-
-    Args:
-        samples: Training samples.
-        settings: Epochs or steps, batch size, how often to validate and to save.
-        validate: Whether there is validation data.
-
-    Returns:
-        The plan.
-    """
-    per_epoch = samples / settings.batch_size
-    total = settings.max_steps
-    if total <= 0:
-        total = max(1, math.ceil(settings.epochs * per_epoch - 1e-9))
-    every = settings.evaluate_every or max(1, round(per_epoch))
-    return Plan(
-        total=total,
-        per_epoch=per_epoch,
-        evaluate_every=every if validate else 0,
-        save_every=settings.save_every or every,
-        log_every=max(1, min(10, total // 100)),
-    )
-
-
-@dataclass(frozen=True)
-class Best:
-    """The best validation so far.
-
-    Attributes:
-        step: Where it was.
-        accuracy: Share of right choices; None for open answers.
-        loss: Cross-entropy of the right answers' tokens.
-        since: Validations after it.
-    """
-
-    step: int
-    accuracy: float | None
-    loss: float
-    since: int
-
-
-def best_validation(history: Iterable[Mapping[str, Any]]) -> Best | None:
-    """Finds the best validation: highest accuracy, ties by lowest loss, then the earliest.
-
-    Args:
-        history: The Trainer's log history.
-
-    Returns:
-        The best one, or None before the first validation.
-    """
-    best: Best | None = None
-    for entry in history:
-        if "eval_loss" not in entry:
-            continue
-        accuracy, loss = entry.get("eval_accuracy"), entry["eval_loss"]
-        better = best is None or (accuracy or 0.0, -loss) > (best.accuracy or 0.0, -best.loss)
-        if better:
-            best = Best(step=entry["step"], accuracy=accuracy, loss=loss, since=0)
-        elif best is not None:
-            best = Best(best.step, best.accuracy, best.loss, best.since + 1)
-    return best
-
-
-def out_of_patience(history: Iterable[Mapping[str, Any]], patience: int | None) -> bool:
-    """Says whether `patience` validations have passed without a better one."""
-    best = best_validation(history)
-    return patience is not None and best is not None and best.since >= patience
 
 
 class FlowCallback(TrainerCallback):
@@ -243,93 +146,6 @@ def log_record(logs: Mapping[str, Any], step: int, per_epoch: float) -> dict[str
             continue
         record["val_" + key[5:] if key.startswith("eval_") else key] = value
     return record
-
-
-class ProgressCallback(TrainerCallback):
-    """A rich progress bar on a terminal, one line a validation elsewhere.
-
-    Args:
-        total: Optimizer steps of the run.
-    """
-
-    def __init__(self, total: int):
-        self.total = total
-        self.bar: Any = None
-        self.task: Any = None
-        self.words: dict[str, str] = {}
-        self.shown = 0.0
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Shows the bar at the first step of this process."""
-        if not state.is_world_process_zero or not sys.stderr.isatty():
-            return
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-
-        self.bar = Progress(
-            TextColumn("adapting"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[words]}"),
-            console=Console(stderr=True),
-        )
-        self.task = self.bar.add_task("", total=self.total, completed=state.global_step, words="")
-        self.bar.start()
-
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Moves the bar, at most ten times a second."""
-        if self.bar is not None and (
-            time.monotonic() - self.shown > 0.1 or state.global_step == self.total
-        ):
-            self.shown = time.monotonic()
-            self.bar.update(
-                self.task, completed=state.global_step, words="  ".join(self.words.values())
-            )
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Keeps the newest numbers; without a terminal prints a line a validation."""
-        for key, name in (
-            ("loss", "loss"),
-            ("eval_loss", "val loss"),
-            ("eval_accuracy", "val accuracy"),
-        ):
-            if logs and logs.get(key) is not None:
-                self.words[key] = f"{name} {logs[key]:.3f}"
-        if state.is_world_process_zero and self.bar is None and logs and "eval_loss" in logs:
-            print(
-                f"step {state.global_step}/{self.total}  " + "  ".join(self.words.values()),
-                file=sys.stderr,
-            )
-
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Takes the bar down."""
-        self.close()
-
-    def close(self) -> None:
-        """Takes the bar down, also after an error or Ctrl-C: the cursor comes back."""
-        if self.bar is not None:
-            self.bar.stop()
-            self.bar = None
 
 
 class AnnealCallback(TrainerCallback):

@@ -14,36 +14,24 @@ This module needs no torch.
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
-import itertools
 import json
 import os
 import platform
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from mtrans.core.errors import CheckpointError
-from mtrans.core.files import make_folder, write_text
-from mtrans.core.records import Sample
-from mtrans.core.settings import RunSettings, flatten, settings_from_dict, settings_to_dict
+from mtrans.core.files import write_text
+from mtrans.core.settings import RunSettings, settings_of_file, settings_to_dict
 
 SCHEMA_VERSION = 1
 """Version of run.json; a reader refuses a higher one."""
 
 COMPLETE = "complete"
 """Name of the empty file written last into a checkpoint; a checkpoint without it is ignored."""
-
-# Where a run is computed, not what: these may differ between the start of a run and its resumption.
-_WHERE_NOT_WHAT = ("cache_dir", "device", "train.workers")
-
-_PACKAGES = ("mtrans", "torch", "transformers", "peft", "accelerate", "safetensors", "numpy", "av")
 
 RunState = Literal["new", "unfinished", "finished"]
 
@@ -167,66 +155,6 @@ class RunFolder:
         self.log_file.unlink(missing_ok=True)
 
 
-def open_run(
-    path: Path,
-    settings: RunSettings,
-    data: Mapping[str, Any],
-    *,
-    device: str = "",
-) -> tuple[RunFolder, RunState]:
-    """Opens a run folder for these settings and data, creating it where there is none.
-
-    Args:
-        path: The folder.
-        settings: What shall be run.
-        data: Hashes and counts from :func:`describe_data`, by split.
-        device: Name of the device, for run.json.
-
-    Returns:
-        The folder and what it held: ``finished`` means that nothing is left to do.
-
-    Raises:
-        CheckpointError: The folder holds a run with other settings or data, or other files. A run
-            that left no checkpoint is no obstacle: it is taken over.
-    """
-    run = RunFolder(path)
-    state = run.state()
-    if state != "new":
-        if not run.abandoned():
-            _check_same(run, settings, data)
-        if state == "finished":
-            return run, state
-        if run.last_checkpoint() is not None:
-            info = run.info()
-            run.update(resumed=[*info.get("resumed", []), now()])
-            return run, state
-        run.forget_progress()
-    elif path.is_dir() and any(path.iterdir()):
-        raise CheckpointError(
-            f"'{path}' holds other files and no run; choose an empty --out folder"
-        )
-    make_folder(path)
-    write_settings(path, settings)
-    run.write_info(
-        {
-            "schema_version": SCHEMA_VERSION,
-            "status": "running",
-            "started": now(),
-            "finished": None,
-            "command": sys.argv,
-            "process": {"host": platform.node(), "id": os.getpid()},
-            "versions": versions(),
-            "git": git_state(),
-            "seed": settings.train.seed,
-            "device": device,
-            "data": dict(data),
-            "skipped": [],
-            "cost": {},
-        }
-    )
-    return run, "new"
-
-
 def _at_work(process: Mapping[str, Any]) -> bool:
     """Whether the process that began a run may still be at it; one on another machine may."""
     if not process or process.get("id") == os.getpid():
@@ -240,82 +168,6 @@ def _at_work(process: Mapping[str, Any]) -> bool:
     except OSError:
         pass  # it is there, and somebody else's
     return True
-
-
-def set_aside(path: Path) -> Path | None:
-    """Moves a run to the first free ``<path>.old-<n>``, so that another can take its place.
-
-    Args:
-        path: The run folder.
-
-    Returns:
-        Where it is now; None where there was no run.
-
-    Raises:
-        CheckpointError: It can't be moved.
-    """
-    if RunFolder(path).state() == "new":
-        return None
-    here = Path(os.path.abspath(path))  # not resolved: of a link, the link is moved
-    if Path.cwd().is_relative_to(here.resolve()):
-        raise CheckpointError(f"'{path}' can't be moved away from inside it; change to its parent")
-    places = (here.with_name(f"{here.name}.old-{n}") for n in itertools.count(1))
-    free = next(place for place in places if not place.exists())
-    try:
-        here.rename(free)
-    except OSError as error:
-        raise CheckpointError(f"'{path}' can't be moved to '{free}': {error.strerror}") from error
-    return path.with_name(free.name)
-
-
-def _check_same(run: RunFolder, settings: RunSettings, data: Mapping[str, Any]) -> None:
-    there, here = flatten(settings_to_dict(run.settings())), flatten(settings_to_dict(settings))
-    differ = [
-        f"{key}: {there.get(key)} there, {here[key]} here"
-        for key in here
-        if key not in _WHERE_NOT_WHAT and there.get(key) != here[key]
-    ]
-    if differ:
-        more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""
-        raise CheckpointError(
-            f"'{run.path}' holds a run with other settings ({'; '.join(differ[:3])}{more});"
-            " choose another --out, or --fresh to move that run away"
-        )
-    before = run.info().get("data", {})
-    for split in sorted({*before, *data}):
-        a, b = (d.get(split) or {} for d in (before, data))
-        if a.get("hash") != b.get("hash"):
-            raise CheckpointError(
-                f"'{run.path}' holds a run on other {split} data ({a.get('samples', 0)} samples"
-                f" there, {b.get('samples', 0)} here, contents differ); choose another --out, or"
-                " --fresh to move that run away"
-            )
-
-
-def describe_data(samples: Sequence[Sample]) -> dict[str, Any]:
-    """Counts a list of samples and hashes what they say, wherever the files lie.
-
-    Args:
-        samples: The samples, videos with absolute paths.
-
-    Returns:
-        ``samples``, ``videos`` (distinct files) and ``hash`` (SHA-256 over the samples in order,
-        with the videos' names and sizes in place of their paths).
-    """
-    digest = hashlib.sha256()
-    sizes: dict[str, list[Any]] = {}
-    for sample in samples:
-        line = sample.to_json()
-        if sample.video is not None:
-            if sample.video not in sizes:
-                try:
-                    size = os.path.getsize(sample.video)
-                except OSError:
-                    size = -1  # a missing file is reported where it is read
-                sizes[sample.video] = [os.path.basename(sample.video), size]
-            line["video"] = sizes[sample.video]
-        digest.update(json.dumps(line, sort_keys=True).encode())
-    return {"samples": len(samples), "videos": len(sizes), "hash": digest.hexdigest()}
 
 
 def read_settings(folder: str | Path) -> RunSettings:
@@ -345,61 +197,3 @@ def write_settings(folder: Path, settings: RunSettings) -> None:
     write_text(
         folder / "settings.yaml", yaml.safe_dump(settings_to_dict(settings), sort_keys=False)
     )
-
-
-def append_jsonl(file: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """Appends JSON lines to a file."""
-    with file.open("a", encoding="utf-8") as stream:
-        for record in records:
-            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
-
-
-def read_jsonl(file: Path) -> list[dict[str, Any]]:
-    """Reads JSON lines; a last line cut short by a kill is left out."""
-    records = []
-    text = file.read_text(encoding="utf-8") if file.exists() else ""
-    for number, line in enumerate(lines := text.splitlines(), 1):
-        try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            if number == len(lines) and not text.endswith("\n"):
-                break
-            raise CheckpointError(f"'{file}' line {number} is not JSON: {error.msg}") from error
-    return records
-
-
-def versions() -> dict[str, str]:
-    """Returns the versions of Python and of the packages a result depends on."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def git_state() -> dict[str, Any] | None:
-    """Returns commit and cleanliness of the checkout this package runs from; None outside one."""
-    here = Path(__file__).resolve().parent
-
-    def ask(*words: str) -> str:
-        return subprocess.run(
-            ["git", *words], cwd=here, capture_output=True, text=True, timeout=10, check=True
-        ).stdout.strip()
-
-    try:
-        ask(
-            "ls-files", "--error-unmatch", __file__
-        )  # an installed copy may lie in another checkout
-        return {
-            "commit": ask("rev-parse", "HEAD"),
-            "changed": bool(ask("status", "--porcelain", "-uno")),
-        }
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def now() -> str:
-    """Returns the time in UTC, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")

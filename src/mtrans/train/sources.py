@@ -19,6 +19,7 @@ from mtrans.data.clips import BadClip, Progress, Source, find_bad, without_bad
 from mtrans.data.collate import Collator
 from mtrans.data.dataset import VideoSource
 from mtrans.models.loading import Backbone
+from mtrans.train.together import ALONE, Team
 from mtrans.video.preprocess import PreprocessSettings
 
 
@@ -86,6 +87,7 @@ def open_source(
     *,
     device: torch.device,
     progress: bool,
+    team: Team = ALONE,
 ) -> tuple[Source, list[BadClip]]:
     """Opens the run's source of frames and finds the clips that it can't give.
 
@@ -95,6 +97,7 @@ def open_source(
         samples: All samples of the run.
         device: Where the backbone is.
         progress: Show progress.
+        team: The processes that read the clips together, each its share.
 
     Returns:
         The source, filled where it is the cache; and with `train.skip_bad` the bad clips.
@@ -105,16 +108,20 @@ def open_source(
     seen = list(samples) if settings.model.vision else []  # the text-only control reads no video
     if settings.train.use_cache and not backbone.base.needs_pixels:
         cache = feature_cache(backbone, settings)
+        encode = Encoder(backbone, device)
         with bar("reading clips", progress) as step:
-            report = cache.fill(
-                seen, Encoder(backbone, device), step, skip_bad=settings.train.skip_bad
+            reports = team.together(
+                lambda: cache.fill(
+                    team.by_clip(seen), encode, step, skip_bad=settings.train.skip_bad
+                )
             )
-        return cache, list(report.bad)
+        return cache, [clip for report in reports for clip in report.bad]
     source = video_source(backbone, settings)
     if not settings.train.skip_bad:
         return source, []
     with bar("checking clips", progress) as step:
-        return source, find_bad(seen, source, step)
+        found = team.together(lambda: find_bad(team.by_clip(seen), source, step))
+    return source, [clip for bad in found for clip in bad]
 
 
 def usable(samples: Sequence[Sample], bad: Sequence[BadClip], split: str) -> list[Sample]:
@@ -132,8 +139,8 @@ def usable(samples: Sequence[Sample], bad: Sequence[BadClip], split: str) -> lis
     return left
 
 
-def make_collator(backbone: Backbone, settings: RunSettings) -> Collator:
-    """Returns the batch maker of a backbone under the run's settings."""
+def make_collator(backbone: Backbone, settings: RunSettings, *, share: bool = False) -> Collator:
+    """Returns the batch maker of a backbone under the run's settings; `share` as `Collator`'s."""
     return Collator(
         backbone.tokenizer,
         backbone.qformer_tokenizer,
@@ -142,6 +149,7 @@ def make_collator(backbone: Backbone, settings: RunSettings) -> Collator:
         backbone.base.visual_tokens,
         backbone.prompt_style,
         encoder_decoder=not backbone.base.config.use_decoder_only_language_model,
+        share=share,
     )
 
 

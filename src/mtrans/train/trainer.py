@@ -20,18 +20,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import ProgressCallback as TqdmCallback
 from transformers.trainer_callback import TrainerState
 
+from mtrans.core.runtime import seed_everything
 from mtrans.core.settings import TrainSettings
 from mtrans.train.arguments import parameter_groups
-from mtrans.train.callbacks import Plan, best_validation, out_of_patience
+from mtrans.train.plan import Plan, best_validation, out_of_patience
 from mtrans.train.run_folder import COMPLETE, RunFolder
-from mtrans.train.stream import StreamBatches
-from mtrans.train.where import leave_processes_at_exit
+from mtrans.train.stream import RANDOM, Arrangement, StreamBatches
+from mtrans.train.together import leave_processes_at_exit
 
 TRAINER_STATE_NAME = "trainer_state.json"
 
@@ -63,6 +65,7 @@ class AdaptTrainer(Trainer):
         validate: Returns ``{"loss": ..., "accuracy": ...}`` of the validation data; None has none.
         diagnose: Returns gates, routing entropy and the like, for the log.
         callbacks: Callbacks.
+        arrangement: What the order of samples heeds.
     """
 
     loss_is_scaled_for_ga = True
@@ -83,6 +86,7 @@ class AdaptTrainer(Trainer):
         validate: Callable[[], Mapping[str, float]] | None,
         diagnose: Callable[[], Mapping[str, Any]],
         callbacks: Sequence[TrainerCallback],
+        arrangement: Arrangement = RANDOM,
     ):
         super().__init__(
             model=model,
@@ -93,6 +97,7 @@ class AdaptTrainer(Trainer):
         )
         if self.args.world_size > 1:
             leave_processes_at_exit()
+            leave_frozen_alone(model)
         for default in (PrinterCallback, TqdmCallback):
             self.remove_callback(default)
         self.model_accepts_loss_kwargs = False
@@ -106,6 +111,7 @@ class AdaptTrainer(Trainer):
         self.load_adapter = load_adapter
         self.validate = validate
         self.diagnose = diagnose
+        self.arrangement = arrangement
         self.aside = 0.0
         self._initial_global_step = 0
 
@@ -120,6 +126,7 @@ class AdaptTrainer(Trainer):
             seed=self.settings.seed,
             rank=self.args.process_index,
             processes=self.args.world_size,
+            arrangement=self.arrangement,
         )
         return DataLoader(
             cast(Any, self.samples),
@@ -207,6 +214,23 @@ class AdaptTrainer(Trainer):
         """Reads a checkpoint's adapter into the model."""
         self.load_adapter(Path(resume_from_checkpoint))
 
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        """Takes up random numbers where they were; of other processes they can't be.
+
+        A run that goes on with another number of processes draws from the seed, the step and the
+        process: each such run the same, though not as the uninterrupted one.
+        """
+        if checkpoint is None:
+            return
+        ranks = range(self.args.world_size)
+        one = self.args.world_size == 1
+        own = {"rng_state.pth"} if one else {f"rng_state_{rank}.pth" for rank in ranks}
+        if {path.name for path in Path(checkpoint).glob("rng_state*.pth")} == own:
+            super()._load_rng_state(checkpoint)
+            return
+        drawn = [self.settings.seed, self.state.global_step, self.args.process_index]
+        seed_everything(int(np.random.SeedSequence(drawn).generate_state(1)[0]))
+
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
         """Writes a checkpoint, marks it complete, then removes what it makes superfluous."""
         started = time.monotonic()
@@ -269,3 +293,14 @@ class AdaptTrainer(Trainer):
     def _barrier(self) -> None:
         if self.args.world_size > 1:
             torch.distributed.barrier()
+
+
+def leave_frozen_alone(model: torch.nn.Module) -> None:
+    """Tells DDP not to look after what is frozen: it is the same in all processes as loaded.
+
+    Args:
+        model: What DDP will wrap.
+    """
+    frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
+    wrapped: Any = model
+    wrapped._ddp_params_and_buffers_to_ignore = frozen

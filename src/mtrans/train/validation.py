@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from mtrans.data.collate import Collator, Item
+from mtrans.train.together import ALONE, Team
 
 T = TypeVar("T")
 
@@ -83,7 +84,7 @@ def choice_log_likelihoods(
     Returns:
         For each sample float[n choices] on the CPU: summed log-likelihoods, EOS included.
     """
-    batch = to_device(collate.prompts(items), device)
+    batch = to_device(collate.prompts(items, share=True), device)
     choices = [collate.choice_ids(sample) for sample, _, _ in items]
     return [score.float().cpu() for score in model.score_choices(choices, **batch)]
 
@@ -121,8 +122,9 @@ class Validator:
         batch_size: Samples scored together.
         device: Where the model is.
         bf16: Whether training computes in bf16.
-        rank: This process.
-        processes: Processes; each scores its share.
+        team: The processes; each scores its share.
+        in_step: Have every process score everything, and the main one's result count: where a
+            forward pass is done by all processes together, none may do one more than another.
     """
 
     def __init__(
@@ -134,8 +136,8 @@ class Validator:
         batch_size: int,
         device: torch.device,
         bf16: bool = False,
-        rank: int = 0,
-        processes: int = 1,
+        team: Team = ALONE,
+        in_step: bool = False,
     ):
         self.model = model
         self.collate = collate
@@ -143,13 +145,14 @@ class Validator:
         self.batch_size = batch_size
         self.device = device
         self.bf16 = bf16
-        self.rank = rank
-        self.processes = processes
+        self.team = team
+        self.in_step = in_step
 
     def __call__(self) -> dict[str, float]:
         """Returns ``loss`` and, where there are choices, ``accuracy`` over all samples."""
         totals = Totals()
-        own = (self.samples[i] for i in range(self.rank, len(self.samples), self.processes))
+        places = range(len(self.samples))
+        own = (self.samples[i] for i in (places if self.in_step else self.team.share(places)))
         with scoring(self.model, device=self.device, bf16=self.bf16):
             for items in chunks(own, self.batch_size):
                 for has_choices, score in ((True, choice_totals), (False, open_totals)):
@@ -159,15 +162,9 @@ class Validator:
         return self._over_processes(totals).metrics()
 
     def _over_processes(self, totals: Totals) -> Totals:
-        if self.processes == 1:
-            return totals
-        sums = torch.tensor(
-            [totals.nll, totals.tokens, totals.right, totals.asked],
-            dtype=torch.float64,
-            device=self.device,
-        )
-        torch.distributed.all_reduce(sums)
-        return Totals(*sums.tolist())
+        if self.in_step:
+            return self.team.in_main(lambda: totals)
+        return sum(self.team.collect(totals), Totals())
 
 
 def chunks(things: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import sys
 from collections.abc import Mapping
@@ -14,6 +13,8 @@ from accelerate import PartialState
 from mtrans.core.errors import SettingsError
 from mtrans.core.runtime import has_fast_bf16, pick_device
 from mtrans.core.settings import RunSettings
+from mtrans.train.sharding import is_sharded
+from mtrans.train.together import Team, leave_processes_at_exit
 
 LAUNCH = "for several: torchrun --nproc_per_node N -m mtrans adapt ..."
 
@@ -25,26 +26,23 @@ class Where:
     Attributes:
         device: This process's device.
         bf16: Whether the training step computes in bf16.
-        rank: This process.
-        processes: Processes that train together.
+        team: This process among those that train together.
+        sharded: Whether the frozen LLM's layers are spread over the processes
+            (:mod:`mtrans.train.sharding`).
     """
 
     device: torch.device
     bf16: bool
-    rank: int
-    processes: int
-
-    @property
-    def main(self) -> bool:
-        """Whether this process writes files and speaks."""
-        return self.rank == 0
+    team: Team
+    sharded: bool = False
 
 
 def find_where(settings: RunSettings) -> Where:
     """Finds device, arithmetic and processes; joins the other processes where there are any.
 
     Raises:
-        SettingsError: The device is not there, or can't be trained on.
+        SettingsError: The device is not there, or can't be trained on; or FSDP was asked for and
+            can't be.
     """
     device = pick_device(settings.device)
     state = PartialState(cpu=device.type == "cpu")
@@ -60,7 +58,8 @@ def find_where(settings: RunSettings) -> Where:
         )
     precision = settings.train.precision
     bf16 = precision == "bf16" or (precision == "auto" and has_fast_bf16(device))
-    return Where(device, bf16, state.process_index, state.num_processes)
+    team = Team(state.process_index, state.num_processes)
+    return Where(device, bf16, team, sharded=is_sharded(settings, team))
 
 
 def not_started(environment: Mapping[str, str]) -> str | None:
@@ -80,13 +79,3 @@ def not_started(environment: Mapping[str, str]) -> str | None:
         if environment.get(name, "1") not in ("", "0", "1"):
             return f"{name}={environment[name]}, but this process trains alone"
     return None
-
-
-def leave_processes_at_exit() -> None:
-    """Has the process group closed at exit; a group left open aborts the process."""
-    atexit.register(_leave_processes)
-
-
-def _leave_processes() -> None:
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()

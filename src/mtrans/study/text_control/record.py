@@ -19,7 +19,7 @@ from mtrans.study.floors import MAJORITY, majority
 from mtrans.study.text_control import RECORD
 from mtrans.study.text_control.lm import FrozenLM
 from mtrans.study.text_control.probe import Choice
-from mtrans.train.run_folder import versions
+from mtrans.train.circumstances import versions
 
 STYLE = "instructblip"
 """How a sample is put: turns with their speakers, one a line, then the question."""

@@ -26,7 +26,7 @@ from mtrans.study.text_control.lm import FrozenLM, load_lm
 from mtrans.study.text_control.probe import answer, check_samples, choose_probe
 from mtrans.study.text_control.record import STYLE, Control, Rounds, Texts, write_control
 from mtrans.study.text_control.states import Progress, hidden_states, pick_layers
-from mtrans.train.run_folder import now
+from mtrans.train.circumstances import now
 
 Say = Callable[[str], None]
 

@@ -1,0 +1,130 @@
+"""A run folder begun, taken up again, or moved out of the way. Needs no torch."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mtrans.core.errors import CheckpointError
+from mtrans.core.files import make_folder
+from mtrans.core.settings import RunSettings, flatten, settings_to_dict
+from mtrans.train.circumstances import git_state, now, versions
+from mtrans.train.run_folder import SCHEMA_VERSION, RunFolder, RunState, write_settings
+
+# Where a run is computed, not what: these may differ between the start of a run and its resumption.
+_WHERE_NOT_WHAT = ("cache_dir", "device", "offload", "train.workers")
+
+
+def open_run(
+    path: Path,
+    settings: RunSettings,
+    data: Mapping[str, Any],
+    *,
+    device: str = "",
+) -> tuple[RunFolder, RunState]:
+    """Opens a run folder for these settings and data, creating it where there is none.
+
+    Args:
+        path: The folder.
+        settings: What shall be run.
+        data: Hashes and counts from :func:`describe_data`, by split.
+        device: Name of the device, for run.json.
+
+    Returns:
+        The folder and what it held: ``finished`` means that nothing is left to do.
+
+    Raises:
+        CheckpointError: The folder holds a run with other settings or data, or other files. A run
+            that left no checkpoint is no obstacle: it is taken over.
+    """
+    run = RunFolder(path)
+    state = run.state()
+    if state != "new":
+        if not run.abandoned():
+            _check_same(run, settings, data)
+        if state == "finished":
+            return run, state
+        if run.last_checkpoint() is not None:
+            info = run.info()
+            run.update(resumed=[*info.get("resumed", []), now()])
+            return run, state
+        run.forget_progress()
+    elif path.is_dir() and any(path.iterdir()):
+        raise CheckpointError(
+            f"'{path}' holds other files and no run; choose an empty --out folder"
+        )
+    make_folder(path)
+    write_settings(path, settings)
+    run.write_info(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "status": "running",
+            "started": now(),
+            "finished": None,
+            "command": sys.argv,
+            "process": {"host": platform.node(), "id": os.getpid()},
+            "versions": versions(),
+            "git": git_state(),
+            "seed": settings.train.seed,
+            "device": device,
+            "data": dict(data),
+            "skipped": [],
+            "cost": {},
+        }
+    )
+    return run, "new"
+
+
+def set_aside(path: Path) -> Path | None:
+    """Moves a run to the first free ``<path>.old-<n>``, so that another can take its place.
+
+    Args:
+        path: The run folder.
+
+    Returns:
+        Where it is now; None where there was no run.
+
+    Raises:
+        CheckpointError: It can't be moved.
+    """
+    if RunFolder(path).state() == "new":
+        return None
+    here = Path(os.path.abspath(path))  # not resolved: of a link, the link is moved
+    if Path.cwd().is_relative_to(here.resolve()):
+        raise CheckpointError(f"'{path}' can't be moved away from inside it; change to its parent")
+    places = (here.with_name(f"{here.name}.old-{n}") for n in itertools.count(1))
+    free = next(place for place in places if not place.exists())
+    try:
+        here.rename(free)
+    except OSError as error:
+        raise CheckpointError(f"'{path}' can't be moved to '{free}': {error.strerror}") from error
+    return path.with_name(free.name)
+
+
+def _check_same(run: RunFolder, settings: RunSettings, data: Mapping[str, Any]) -> None:
+    there, here = flatten(settings_to_dict(run.settings())), flatten(settings_to_dict(settings))
+    differ = [
+        f"{key}: {there.get(key)} there, {here[key]} here"
+        for key in here
+        if key not in _WHERE_NOT_WHAT and there.get(key) != here[key]
+    ]
+    if differ:
+        more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""
+        raise CheckpointError(
+            f"'{run.path}' holds a run with other settings ({'; '.join(differ[:3])}{more});"
+            " choose another --out, or --fresh to move that run away"
+        )
+    before = run.info().get("data", {})
+    for split in sorted({*before, *data}):
+        a, b = (d.get(split) or {} for d in (before, data))
+        if a.get("hash") != b.get("hash"):
+            raise CheckpointError(
+                f"'{run.path}' holds a run on other {split} data ({a.get('samples', 0)} samples"
+                f" there, {b.get('samples', 0)} here, contents differ); choose another --out, or"
+                " --fresh to move that run away"
+            )
