@@ -18,12 +18,13 @@ import torch
 
 from mtrans.core.calibration import Calibration, write_calibration
 from mtrans.core.errors import CheckpointError, ManifestError, SettingsError, VideoError
+from mtrans.core.files import read_jsonl
 from mtrans.core.records import Sample, Turn
 from mtrans.core.settings import load_settings
 from mtrans.infer.answers import asked
 from mtrans.infer.predictor import Predictor, as_image_model, load_predictor
 from mtrans.train import sources
-from mtrans.train.run_folder import RunFolder, read_jsonl
+from mtrans.train.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")
