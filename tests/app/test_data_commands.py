@@ -86,6 +86,25 @@ def test_check_lists_every_problem(mtrans: Command, small: Path, tmp_path: Path)
     assert mtrans("data", "check", file, "--no-videos").err.startswith("2 errors")
 
 
+def test_check_of_work_on_text(mtrans: Command, tmp_path: Path) -> None:
+    """Clips that are not there, as `prepare --allow-missing-videos` leaves them, are one line."""
+    lines = [{"id": str(i), "video": f"{i}.mp4", "question": "q", "answer": "x"} for i in range(9)]
+    file = tmp_path / "all.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = mtrans("data", "check", file)
+    assert done.status == 1
+    (said,) = done.out.splitlines()
+    assert said.startswith(f"error: {file}: video: 9 of 9 files are not there (9 samples), e.g. '")
+    assert "--no-videos" in said
+    assert done.err.startswith("1 error in ")
+    assert "; 0 of 9 samples can be used" in done.err
+    found = json.loads(mtrans("data", "check", file, "--json").out)
+    assert found["missing"][str(tmp_path / "8.mp4")] == [9]
+    done = mtrans("data", "check", file, "--no-videos")
+    assert done.status == 0, done.err
+    assert "9 videos, 9 clips, not opened;" in done.out
+
+
 def test_check_of_no_file(mtrans: Command, tmp_path: Path) -> None:
     one_line_error(mtrans("data", "check", tmp_path / "none.jsonl"), "none.jsonl", "No such file")
 
@@ -110,7 +129,7 @@ def test_check_holds_splits_against_each_other(mtrans: Command, tmp_path: Path) 
     files = [tmp_path / "train.jsonl", tmp_path / "test.jsonl"]
     done = mtrans("data", "check", *files)
     assert done.status == 0, done.err
-    assert "warning: speaker: 1 of 1 speakers are in several splits: 'ann' (train, test)" in (
+    assert "warning: speaker: 1 of 1 speakers is in several splits: 'ann' (train, test)" in (
         done.out
     )
     one_line_error(mtrans("data", "check", *files, "--strict"), "'ann'")

@@ -85,6 +85,27 @@ def test_all_problems_at_once(tmp_path, clips):
     assert [p.line for p in unopened.errors] == [2, 4, 11]
 
 
+def test_missing_files_get_a_line_each_or_one_together(tmp_path, clips):
+    there = str(clips / "0.mp4")
+    names = ["val", "fold10", "test", "train", "fold2", ""]
+    some = [Sample(f"t{i}", there, f"q{i}", split=name or None) for i, name in enumerate(names)]
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "moved.mp4")
+    gone = [Sample(f"g{i}", str(tmp_path / f"{i}.mp4"), "q") for i in range(2)]
+    gone += [Sample("link", str(tmp_path / "link.mp4"), "q"), Sample("twice", gone[0].video, "r")]
+    path = tmp_path / "m.jsonl"
+    write_manifest(path, some + gone)
+    check = check_manifest(path)
+    assert list(check.splits) == ["train", "val", "test", "", "fold2", "fold10"]
+    assert [p.line for p in check.errors] == [7, 8, 9]
+    assert str(check.errors[0]).endswith("0.mp4: no such file; check the path (2 samples)")
+    assert check.missing == {gone[0].video: [7, 10], gone[1].video: [8], gone[2].video: [9]}
+    assert check.usable == 6
+    write_manifest(path, [*some, *gone, Sample("more", str(tmp_path / "9.mp4"), "q")])
+    (problem,) = check_manifest(path).errors
+    assert str(problem).startswith(f"{path}: video: 4 of 5 files are not there (5 samples), e.g. ")
+    assert check_manifest(path).usable == 6
+
+
 def test_a_manifest_that_cannot_be_read(tmp_path):
     with pytest.raises(ManifestError, match="can't be read"):
         check_manifest(tmp_path / "none.jsonl")

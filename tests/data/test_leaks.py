@@ -25,8 +25,9 @@ def test_the_same_name_on_two_sides():
     leaks = {leak.kind: leak for leak in find_leaks(by_split(samples), looks=False)}
     assert list(leaks) == ["video", "group", "speaker"]
     assert leaks["video"].names == ("'a.mp4' (train, test)",)
+    assert list(by_split(reversed(samples))) == ["train", "test"]
     assert leaks["group"].of == 2
-    assert str(leaks["speaker"]).startswith("speaker: 1 of 2 speakers are in several splits: 'ann'")
+    assert str(leaks["speaker"]).startswith("speaker: 1 of 2 speakers is in several splits: 'ann'")
     assert find_leaks({"train": samples}, looks=False) == []
 
 
@@ -44,10 +45,11 @@ def test_copies_and_near_duplicates_are_found_by_content(tmp_path):
         "test": [sample(str(i), name) for i, name in enumerate(names[1:], 2)],
     }
     video, look = find_leaks(parts)
-    assert (video.kind, video.names) == ("video", ("'a.mp4' (train, test)",))
+    assert (video.kind, video.names) == ("video", ("'a.mp4' = 'copy.mp4' (train, test)",))
     assert look.kind == "look"
     assert len(look.names) == 1
     assert "'near.mp4' (test)" in look.names[0]
+    assert str(look).startswith("look: 1 pair of 3 clips in different splits look alike: ")
     assert [leak.kind for leak in find_leaks(parts, looks=False)] == []
 
 
@@ -56,7 +58,7 @@ def test_heed_warns_or_stops():
     leaks = find_leaks(parts, looks=False)
     said: list[str] = []
     heed(leaks, strict=False, say=said.append)
-    assert said == ["warning: group: 1 of 1 groups are in several splits: 'g' (a, b)"]
+    assert said == ["warning: group: 1 of 1 groups is in several splits: 'g' (a, b)"]
     with pytest.raises(LeakError, match="'g'"):
         heed(leaks, strict=True, say=said.append)
     heed([], strict=True, say=said.append)

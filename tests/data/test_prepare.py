@@ -87,6 +87,9 @@ def test_missing_videos_are_refused_with_a_list(mustard, tmp_path: Path) -> None
     assert "mmsd_raw_data.zip" in str(error.value)
     assert [p.name for p in out.iterdir()] == ["missing_videos.txt"]
     assert (out / "missing_videos.txt").read_text() == f"{gone}\tmustard-1_2\n"
+    gone.write_bytes(b"")
+    run(mustard, out)
+    assert not (out / "missing_videos.txt").exists()
 
 
 @pytest.mark.parametrize(("missing", "left"), [("keep", 3), ("drop", 2)])

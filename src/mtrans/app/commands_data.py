@@ -139,7 +139,7 @@ def check(
         print(json.dumps(output.plain(whole), ensure_ascii=False, indent=1))
         raise typer.Exit(0 if ok and not (strict and leaks) else 1)
     for file, one in zip(files, found, strict=True):
-        _show(file, one)
+        _show(file, one, videos)
     if not ok:
         raise typer.Exit(1)
     heed(leaks, strict=strict, say=print)
@@ -157,8 +157,8 @@ def _leaks(files: list[Path], videos: bool, video_folder: Path | None) -> list[L
         return find_leaks(parts if len(stems) == len(read) else read, looks=videos, progress=step)
 
 
-def _show(file: Path, found: Check) -> None:
-    """Prints what a check found in a file."""
+def _show(file: Path, found: Check, opened: bool) -> None:
+    """Prints what a check found in a file; `opened`: whether its videos were opened."""
     for problem in found.problems:
         print(f"{problem.severity}: {problem}")
     if not found.ok:
@@ -168,11 +168,12 @@ def _show(file: Path, found: Check) -> None:
             " samples can be used"
         )
         return
+    length = f"{found.seconds:.0f} s" if opened else "not opened"
     splits = ", ".join(f"{name or 'no split'} {n}" for name, n in found.splits.items())
     print(
         f"{file}: {found.samples} samples ({splits}) in the {found.form} form,"
         f" {found.answered} with an answer, {found.multiple_choice} multiple choice\n"
-        f"{found.videos} videos, {found.clips} clips, {found.seconds:.0f} s; {found.groups} groups,"
+        f"{found.videos} videos, {found.clips} clips, {length}; {found.groups} groups,"
         f" {found.speakers} speakers"
     )
     output.console().print(output.check_table(found))

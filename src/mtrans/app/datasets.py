@@ -27,6 +27,7 @@ balance of the answers, chance, SHA-256 of the annotation files, versions. Nothi
 - Row counts and split sizes are held against the published ones; `--allow-partial` accepts less.
 - Clips that are not there stop it, with the list in `missing_videos.txt`; `--allow-missing-videos`
   keeps their questions for work on text, `--drop-missing-videos` leaves them out and says how many.
+  `mtrans data check --no-videos` checks a manifest whose clips are not there.
 - `--fraction 0.1` keeps a tenth of the training split: stratified by question type and answer,
   seeded, and nested, so that a smaller part is contained in a larger one of the same seed. It
   counts videos, or what `--fraction-of` says.

@@ -7,15 +7,16 @@ prints the result, `to_json` gives it to scripts. What splits share: :mod:`mtran
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mtrans.core.errors import VideoError
 from mtrans.core.records import Sample
 from mtrans.core.settings import FrameSettings
+from mtrans.data.check_videos import absent, find_missing_lines, length, open_videos
 from mtrans.data.clips import Progress
+from mtrans.data.folds import split_order
 from mtrans.data.manifest import Problem, scan_manifest
 
 
@@ -58,6 +59,7 @@ class Check:
         problems: Errors and warnings, in file order.
         lines: Lines that should be samples.
         usable: Samples that no error is about.
+        missing: Video files that are not there, each with the lines that name it.
     """
 
     path: str
@@ -75,6 +77,7 @@ class Check:
     problems: list[Problem] = field(default_factory=list)
     lines: int = 0
     usable: int = 0
+    missing: dict[str, list[int]] = field(default_factory=dict)
 
     @property
     def errors(self) -> list[Problem]:
@@ -118,10 +121,14 @@ def check_manifest(
     placed = list(zip(scan.lines, scan.samples, strict=True))
     problems = [*scan.problems, *_twins(str(path), placed)]
     durations: dict[str, float] = {}
+    missing: dict[str, list[int]] = {}
     if videos:
-        found = _videos(str(path), placed, frames, durations, progress)
-        problems += found
+        missing = find_missing_lines(placed)
+        there = [(line, s) for line, s in placed if s.video not in missing]
+        problems += open_videos(str(path), there, frames, durations, progress)
+        problems += absent(str(path), missing, len({s.video for _, s in placed} - {None}))
     samples = scan.samples
+    splits = Counter(s.split or "" for s in samples)
     windows = {(s.video, s.start, s.end) for s in samples if s.video is not None}
     return Check(
         path=str(path),
@@ -129,23 +136,27 @@ def check_manifest(
         samples=len(samples),
         videos=len({s.video for s in samples if s.video is not None}),
         clips=len(windows),
-        seconds=sum(_length(w, durations) for w in windows),
+        seconds=sum(length(w, durations) for w in windows),
         answered=sum(s.answer is not None for s in samples),
         multiple_choice=sum(s.choices is not None for s in samples),
-        splits=dict(Counter(s.split or "" for s in samples)),
+        splits={name: splits[name] for name in sorted(splits, key=split_order)},
         speakers=len({s.speaker for s in samples} - {None}),
         groups=len({s.group for s in samples} - {None}),
         types=summarise_types(samples),
         problems=sorted(problems, key=lambda p: p.line),
         lines=len({*scan.lines, *(p.line for p in scan.problems if p.line)}),
-        usable=_usable(placed, problems),
+        usable=_usable(placed, problems, missing),
+        missing=missing,
     )
 
 
-def _usable(placed: list[tuple[int, Sample]], problems: list[Problem]) -> int:
+def _usable(
+    placed: list[tuple[int, Sample]], problems: list[Problem], missing: Mapping[str, list[int]]
+) -> int:
     """Counts samples that no error is about; an error of a clip is one of all who ask about it."""
     wrong = {p.line: p.field for p in problems if p.severity == "error"}
-    files, clips = set(), set()
+    files: set[str | None] = set(missing)
+    clips = set()
     for line, sample in placed:
         if wrong.get(line) == "video":
             files.add(sample.video)
@@ -199,61 +210,3 @@ def _twins(path: str, placed: list[tuple[int, Sample]]) -> list[Problem]:
             reason = f"same clip, question and answer as line {other_line}"
             problems.append(Problem(path, line, "", reason, "warning"))
     return problems
-
-
-def _videos(
-    path: str,
-    placed: list[tuple[int, Sample]],
-    frames: FrameSettings | None,
-    durations: dict[str, float],
-    progress: Progress | None,
-) -> list[Problem]:
-    """Opens every video once; fills `durations`."""
-    from mtrans.video.clip import load_clip
-    from mtrans.video.decode import probe
-
-    users: dict[str, list[tuple[int, Sample]]] = defaultdict(list)
-    for line, sample in placed:
-        if sample.video is not None:
-            users[sample.video].append((line, sample))
-    problems = []
-    for done, (video, asked) in enumerate(users.items(), 1):
-        windows: dict[tuple[float | None, float | None], int] = {}
-        for line, sample in asked:
-            windows.setdefault((sample.start, sample.end), line)
-        try:
-            duration = durations[video] = probe(video).duration
-        except VideoError as error:
-            more = f" ({len(asked)} samples)" if len(asked) > 1 else ""
-            problems.append(Problem(path, asked[0][0], "video", f"{error}{more}"))
-        else:
-            for (start, end), line in windows.items():
-                problem = _outside(start, end, duration)
-                if problem is not None:
-                    problems.append(Problem(path, line, *problem))
-                elif frames is not None:
-                    try:
-                        load_clip(video, frames, start, end)
-                    except VideoError as error:
-                        problems.append(Problem(path, line, "video", str(error)))
-        if progress is not None:
-            progress(done, len(users))
-    return problems
-
-
-def _outside(
-    start: float | None, end: float | None, duration: float
-) -> tuple[str, str, str] | None:
-    if start is not None and start >= duration:
-        return "start", f"{start} s, but the video lasts {duration:.2f} s", "error"
-    # the last frame's own length is often left out of the duration
-    if end is not None and end > duration + 1.0:
-        return "end", f"{end} s, but the video lasts {duration:.2f} s; it is cut there", "warning"
-    return None
-
-
-def _length(window: tuple[Any, ...], durations: dict[str, float]) -> float:
-    video, start, end = window
-    if video not in durations:
-        return 0.0
-    return max(0.0, min(end or durations[video], durations[video]) - (start or 0.0))

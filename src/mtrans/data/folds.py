@@ -41,7 +41,7 @@ def given_folds(samples: Sequence[Sample]) -> list[Fold]:
     missing = [s.id for s in samples if s.split is None]
     if missing:
         raise SettingsError(f"{len(missing)} samples name no fold ('{missing[0]}' is the first)")
-    names = sorted({s.split or "" for s in samples}, key=_natural)
+    names = sorted({s.split or "" for s in samples}, key=split_order)
     if len(names) < 2:
         raise SettingsError(f"one fold only ({', '.join(names)}); wanted two or more")
     return [
@@ -158,7 +158,9 @@ def _common(strata: list[str], count: int) -> list[str]:
     return [s if sizes[s] >= count else "rare" for s in strata]
 
 
-def _natural(name: str) -> tuple[str, int]:
-    """Sorts fold2 before fold10."""
+def split_order(name: str) -> tuple[int, str, int]:
+    """Sorts train, val, test in this order, and fold2 before fold10."""
+    usual = ("train", "val", "test")
     stem = name.rstrip("0123456789")
-    return stem, int(name[len(stem) :] or 0)
+    rank = usual.index(name) if name in usual else len(usual)
+    return rank, stem, int(name[len(stem) :] or 0)

@@ -21,6 +21,7 @@ from mtrans.core.errors import MTransError
 from mtrans.core.files import file_hash
 from mtrans.core.records import Sample
 from mtrans.data.clips import Clip, Progress, clip_of
+from mtrans.data.folds import split_order
 
 NAMED = 5
 """Names that a warning gives."""
@@ -45,10 +46,11 @@ class Leak:
     of: int
 
     def __str__(self) -> str:
-        what = {
-            "video": f"{len(self.names)} of {self.of} videos are in several splits",
-            "look": f"{len(self.names)} pairs of {self.of} clips in different splits look alike",
-        }.get(self.kind, f"{len(self.names)} of {self.of} {self.kind}s are in several splits")
+        count = len(self.names)
+        what = f"{count} of {self.of} {self.kind}s {'are' if count > 1 else 'is'} in several splits"
+        if self.kind == "look":
+            pairs = "pairs" if count > 1 else "pair"
+            what = f"{count} {pairs} of {self.of} clips in different splits look alike"
         more = f" and {len(self.names) - NAMED} more" if len(self.names) > NAMED else ""
         return f"{self.kind}: {what}: {'; '.join(self.names[:NAMED])}{more}"
 
@@ -74,7 +76,7 @@ def find_leaks(
     if len(parts) < 2:
         return []
     alias = _same_content(parts) if looks else {}
-    found = [_shared(parts, "video", lambda s: alias.get(s.video or "", s.video))]
+    found = [_shared(parts, "video", lambda s: alias.get(s.video or "", s.video), alias)]
     if looks:
         found.append(_alike(parts, alias, memory, progress))
     found += [
@@ -90,7 +92,7 @@ def by_split(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
     for sample in samples:
         if sample.split is not None:
             parts[sample.split].append(sample)
-    return dict(parts)
+    return {split: parts[split] for split in sorted(parts, key=split_order)}
 
 
 def heed(leaks: Sequence[Leak], *, strict: bool, say: Callable[[str], Any]) -> None:
@@ -111,13 +113,23 @@ def heed(leaks: Sequence[Leak], *, strict: bool, say: Callable[[str], Any]) -> N
 
 
 def _shared(
-    parts: Mapping[str, Sequence[Sample]], kind: str, value: Callable[[Sample], str | None]
+    parts: Mapping[str, Sequence[Sample]],
+    kind: str,
+    value: Callable[[Sample], str | None],
+    alias: Mapping[str, str] | None = None,
 ) -> Leak | None:
     where: dict[str, list[str]] = defaultdict(list)
     for split, samples in parts.items():
         for name in dict.fromkeys(filter(None, map(value, samples))):
             where[name].append(split)
-    names = [_named(name, splits) for name, splits in where.items() if len(splits) > 1]
+    copies: dict[str, list[str]] = defaultdict(list)
+    for copy, name in (alias or {}).items():
+        copies[name].append(copy)
+    names = [
+        _named(name, splits, copies.get(name, ()))
+        for name, splits in where.items()
+        if len(splits) > 1
+    ]
     return Leak(kind, tuple(names), len(where)) if names else None
 
 
@@ -159,5 +171,7 @@ def _same_content(parts: Mapping[str, Sequence[Sample]]) -> dict[str, str]:
     return alias
 
 
-def _named(name: str, splits: Sequence[str]) -> str:
-    return f"'{os.path.basename(name) if os.path.isabs(name) else name}' ({', '.join(splits)})"
+def _named(name: str, splits: Sequence[str], copies: Sequence[str] = ()) -> str:
+    known = [os.path.basename(n) if os.path.isabs(n) else n for n in (name, *copies)]
+    same = " = ".join(f"'{n}'" for n in dict.fromkeys(known))
+    return f"{same} ({', '.join(splits)})"

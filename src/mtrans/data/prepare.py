@@ -22,6 +22,7 @@ from mtrans.core.files import make_folder, write_text
 from mtrans.core.records import Sample
 from mtrans.data.adapters import ADAPTERS
 from mtrans.data.adapters.shared.base import Adapter, Request
+from mtrans.data.adapters.shared.own import OwnAdapter
 from mtrans.data.manifest import write_manifest
 from mtrans.data.prepared import SplitSummary, describe, find_missing, summarise
 from mtrans.data.subsets import Unit, take_fraction
@@ -158,12 +159,13 @@ def refuse_missing(
 ) -> None:
     """Raises the error about missing clips; what is missing was written down before."""
     clips = len({s.video for s in samples if s.video is not None})
+    own = isinstance(adapter, OwnAdapter)  # how to get own annotations says nothing of clips
     where = f"in '{videos}'" if videos is not None else "there: no --videos given"
     raise DatasetError(
         f"{adapter.name}: {len(missing)} of {clips} clips are not {where}, e.g."
-        f" '{next(iter(missing))}' (all: {out / MISSING}); looked for {adapter.videos}."
-        " Pass --drop-missing-videos to leave their questions out, or --allow-missing-videos to"
-        f" keep them for work on text. {adapter.get}"
+        f" '{next(iter(missing))}' (all: {out / MISSING}); looked for {adapter.videos};"
+        " pass --drop-missing-videos to leave their questions out, or --allow-missing-videos to"
+        f" keep them for work on text{'' if own else f'; {adapter.get}'}"
     )
 
 
@@ -220,7 +222,8 @@ def _stale(out: Path) -> list[Path]:
     other = [p.name for p in out.glob("*.jsonl") if p.name not in before] if out.exists() else []
     if other:
         raise DatasetError(f"'{out}' holds '{other[0]}', not written here; give another --out")
-    return [out / Path(name).name for name in before]
+    # an earlier call may have stopped at missing clips: then their list is all that it left
+    return [out / Path(name).name for name in dict.fromkeys([*before, MISSING])]
 
 
 def _report(out: Path, missing: Mapping[str, Sequence[str]]) -> None:

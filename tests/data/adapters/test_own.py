@@ -104,6 +104,8 @@ def test_folder_of_one_class_or_other_names(tmp_path: Path) -> None:
     adapter = ADAPTERS.get("folder")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "a.mp4").write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"there is no folder '.*nowhere'"):
+        adapter.read(tmp_path / "nowhere", None, adapter.request())
     with pytest.raises(DatasetError, match="one class only, 'run'"):
         adapter.read(tmp_path, None, adapter.request())
     (tmp_path / "sit").mkdir()
@@ -111,6 +113,19 @@ def test_folder_of_one_class_or_other_names(tmp_path: Path) -> None:
     for group, words in (("^(x)", "does not match"), ("^a", "no \\("), ("(", "not a pattern")):
         with pytest.raises(SettingsError, match=words):
             adapter.read(tmp_path, None, adapter.request(options={"group": group}))
+
+
+def test_what_prepare_wrote_is_read_once(tmp_path: Path) -> None:
+    adapter = ADAPTERS.get("jsonl")
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.jsonl").write_text('{"id": "1", "question": "q", "answer": "x"}\n')
+    with pytest.raises(DatasetError, match=r"the id '1' is in 'a\.jsonl' and in 'b\.jsonl'"):
+        adapter.read(tmp_path, None, adapter.request())
+    (tmp_path / "a.jsonl").rename(tmp_path / "all.jsonl")
+    (tmp_path / "prepared.json").write_text("{}")
+    read = adapter.read(tmp_path, None, adapter.request())
+    assert [s.id for s in read.samples] == ["1"]
+    assert read.files == [tmp_path / "all.jsonl"]
 
 
 def test_hf_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,6 +138,7 @@ def test_hf_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_hf_videos_with_and_without_their_paths(tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets", reason="needs the extra [hf]")
+    pyarrow = pytest.importorskip("pyarrow", reason="comes with datasets")
     datasets.disable_progress_bars()
     adapter = ADAPTERS.get("hf")
     request = adapter.request(options={"ask": "Who?", "answer": ""})
@@ -130,9 +146,12 @@ def test_hf_videos_with_and_without_their_paths(tmp_path: Path) -> None:
     (tmp_path / "clips" / "a.mp4").write_bytes(b"film")
     for path in ("a.mp4", None):
         out = tmp_path / f"saved-{path}"
-        rows = {"video": [{"path": path, "bytes": b"film"}]}
-        features = datasets.Features(video=datasets.Video(decode=False))
-        datasets.Dataset.from_dict(rows, features=features).save_to_disk(str(out))
+        features = datasets.Features(video=datasets.Video())
+        # as a table: `from_dict` wants a torchcodec that finds FFmpeg, reading does not
+        held = pyarrow.array([{"path": path, "bytes": b"film"}], features["video"].pa_type)
+        table = pyarrow.table({"video": held})
+        info = datasets.DatasetInfo(features=features)
+        datasets.Dataset(table, info=info).save_to_disk(str(out))
         if path:
             sample = adapter.read(out, tmp_path / "clips", request).samples[0]
             assert sample.video == str(tmp_path / "clips" / "a.mp4")

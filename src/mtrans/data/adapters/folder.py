@@ -48,6 +48,8 @@ class Folder(OwnAdapter):
             for path in root.glob(depth)
             if path.suffix.lower() in VideoFolder.SUFFIXES
         )
+        if not root.is_dir():
+            self.fail(f"there is no folder '{root}'")
         if not clips:
             self.fail(f"no CLASS/clip.mp4 in '{root}'")
         classes = {clip: clip.parent.name.replace("_", " ").strip() for clip in clips}

@@ -31,7 +31,9 @@ class Jsonl(OwnAdapter):
 
     def read(self, annotations: Path, videos: Path | None, request: Request) -> Prepared:
         """Reads one file, or every JSONL file of a folder."""
-        if annotations.is_dir():
+        if (annotations / "prepared.json").exists() and (annotations / "all.jsonl").exists():
+            paths = [annotations / "all.jsonl"]  # what `prepare` wrote: the rest is in it again
+        elif annotations.is_dir():
             paths = sorted(annotations.glob("*.jsonl")) or sorted(annotations.glob("*.json"))
         else:
             paths = [annotations] if annotations.exists() else []
@@ -39,6 +41,7 @@ class Jsonl(OwnAdapter):
             self.fail(f"no *.jsonl in '{annotations}'")
         folder = VideoFolder(videos)
         samples: list[Sample] = []
+        seen: dict[str, Path] = {}
         for path in paths:
             for sample in read_manifest(path):
                 video = sample.video
@@ -46,10 +49,11 @@ class Jsonl(OwnAdapter):
                     video = folder.place(Path(video).name)
                 split = sample.split or _split_of(path)
                 samples.append(replace(sample, video=video, split=split))
-        seen: dict[str, Sample] = {}
-        for sample in samples:
-            if seen.setdefault(sample.id, sample) is not sample:
-                self.fail(f"the id '{sample.id}' is used in two files")
+                if (other := seen.setdefault(sample.id, path)) != path:
+                    self.fail(
+                        f"the id '{sample.id}' is in '{other.name}' and in '{path.name}' of"
+                        f" '{annotations}'; give one of the files"
+                    )
         return Prepared(split_own(samples, request), paths)
 
 

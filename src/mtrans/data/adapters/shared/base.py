@@ -235,8 +235,9 @@ class Adapter(ABC):
         if not there:
             self.fail(f"no {' or '.join(names.values())} in '{annotations}'")
         if missing and not request.allow_partial:
+            files = f"{len(there)} annotation file{'s' if len(there) > 1 else ''}"
             self.fail(
-                f"no {', '.join(missing)} in '{annotations}': {len(there)} annotation files,"
+                f"no {', '.join(missing)} in '{annotations}': {files},"
                 f" {len(names)} are published; get the others, or pass --allow-partial to go on"
                 " with what is there"
             )
