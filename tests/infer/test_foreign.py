@@ -9,15 +9,6 @@ import json
 import numpy as np
 import pytest
 import torch
-import transformers
-from transformers import (
-    CLIPVisionConfig,
-    Idefics3Config,
-    Idefics3ForConditionalGeneration,
-    LlamaConfig,
-    LlavaConfig,
-    LlavaForConditionalGeneration,
-)
 
 from mtrans.core.errors import CheckpointError, SettingsError
 from mtrans.core.records import Sample
@@ -26,74 +17,14 @@ from mtrans.infer.conditions import Condition
 from mtrans.infer.evaluate import evaluate
 from mtrans.infer.foreign import load_foreign
 from mtrans.measure.score import score_predictions
-from mtrans.models.tiny.architecture import make_tokenizer
 from mtrans.video.write import write_video
 
-CHAT = (
-    "{% for m in messages %}{% for c in m['content'] %}"
-    "{% if c['type'] == 'image' %}<image>{% else %}{{ c['text'] }}{% endif %}"
-    "{% endfor %}{% endfor %}"
-)
-SIDE, SMALL = 16, {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
+from .foreign_models import make_idefics3, make_llava, make_words
+
 WITHOUT_TORCHVISION = importlib.util.find_spec("torchvision") is None
 
 
-def _llm(tokenizer):
-    return LlamaConfig(
-        vocab_size=len(tokenizer), num_attention_heads=4, initializer_range=0.3,
-        pad_token_id=tokenizer.pad_token_id, bos_token_id=1, eos_token_id=2, **SMALL,
-    )  # fmt: skip
-
-
-def _tokenizer(*extra):
-    made = make_tokenizer(["question: is it red? options: (a) red (b) blue. short answer:"])
-    made.add_special_tokens({"additional_special_tokens": ["<image>", *extra]})
-    made.chat_template = CHAT
-    return made
-
-
-def _llava(folder):
-    tokenizer = _tokenizer()
-    vision = CLIPVisionConfig(num_attention_heads=2, image_size=SIDE, patch_size=8, **SMALL)
-    config = LlavaConfig(
-        vision_config=vision,
-        text_config=_llm(tokenizer),
-        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
-    )
-    side = {"height": SIDE, "width": SIDE}
-    images = transformers.CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size=side)
-    processor = transformers.LlavaProcessor(
-        images, tokenizer, patch_size=8, vision_feature_select_strategy="default",
-        num_additional_image_tokens=1, chat_template=CHAT,
-    )  # fmt: skip
-    LlavaForConditionalGeneration(config).save_pretrained(folder)
-    processor.save_pretrained(folder)
-
-
-def _idefics3(folder):
-    """The class of the first SmolVLM checkpoints."""
-    tokenizer = _tokenizer(
-        "<fake_token_around_image>", "<end_of_utterance>", "<global-img>", "<row_1_col_1>"
-    )
-    vision = {"num_attention_heads": 2, "image_size": SIDE, "patch_size": 4, **SMALL}
-    config = Idefics3Config(
-        vision_config=vision,
-        text_config=_llm(tokenizer),
-        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
-        scale_factor=2,
-    )
-    edge = {"longest_edge": SIDE}
-    images = transformers.Idefics3ImageProcessorPil(
-        size=edge, max_image_size=edge, do_image_splitting=False
-    )
-    processor = transformers.Idefics3Processor(
-        images, tokenizer, image_seq_len=4, chat_template=CHAT
-    )
-    Idefics3ForConditionalGeneration(config).save_pretrained(folder)
-    processor.save_pretrained(folder)
-
-
-@pytest.fixture(scope="module", params=[_llava, _idefics3], ids=["llava", "idefics3"])
+@pytest.fixture(scope="module", params=[make_llava, make_idefics3], ids=["llava", "idefics3"])
 def checkpoint(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param.__name__)
     torch.manual_seed(0)
@@ -168,7 +99,7 @@ def test_what_it_refuses(checkpoint, samples, tmp_path):
 @pytest.mark.skipif(not WITHOUT_TORCHVISION, reason="torchvision is installed")
 def test_a_missing_package_is_named(tmp_path):
     """Qwen-VL, LLaVA-OneVision, InternVL, SmolVLM 2, VideoLLaMA3: video processors need it."""
-    _tokenizer("<|image_pad|>", "<|video_pad|>").save_pretrained(tmp_path)
+    make_words("<|image_pad|>", "<|video_pad|>").save_pretrained(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "qwen2_vl"}')
     (tmp_path / "processor_config.json").write_text(
         '{"processor_class": "Qwen2VLProcessor",'
