@@ -25,14 +25,22 @@ from mtrans.core.runtime import pick_device, pick_dtype
 from mtrans.core.settings import RunSettings, load_settings
 from mtrans.data.clips import Source
 from mtrans.data.collate import Item, pad_id
-from mtrans.data.dataset import ClipDataset
+from mtrans.data.dataset import ClipDataset, VideoSource
 from mtrans.infer.answers import Answer, Said, asked, blank, check_abstention, failure
 from mtrans.infer.conditions import Condition
 from mtrans.infer.finding import as_image_model, find_adapter
+from mtrans.infer.kept import KeptFeatures
 from mtrans.models.loading import Backbone, load_backbone
 from mtrans.models.lora import read_adapter
 from mtrans.train.run_folder import RunFolder, read_settings
-from mtrans.train.sources import Encoder, bar, feature_cache, make_collator, video_source
+from mtrans.train.sources import (
+    Encoder,
+    bar,
+    feature_cache,
+    make_collator,
+    preprocess_settings,
+    video_source,
+)
 from mtrans.train.validation import choice_log_likelihoods, chunks, scoring, to_device
 
 Errors = Literal["record", "raise"]
@@ -67,6 +75,7 @@ class Predictor:
         self.max_new_tokens = max_new_tokens
         self.run = run
         self.collate = make_collator(backbone, settings)
+        self.kept = _kept_features(backbone, settings, self.device)
         precision = settings.train.precision
         self.bf16 = precision == "bf16" or (precision == "auto" and self.device.type == "cuda")
 
@@ -102,13 +111,14 @@ class Predictor:
         """
         check_abstention(abstain_below, choices)
         sample = asked(video, question, choices, context, start, end)
-        began = time.monotonic()
+        began, encoding = time.monotonic(), self._encoding()
         try:
-            item = self._items([sample], video_source(self.backbone, self.settings))[0]
+            item = self._items([sample], self._frames())[0]
         except VideoError as error:  # nobody gave this question an id, so none is named
             raise VideoError(str(error).removeprefix("sample 'ask': ")) from None
-        read_ms = 1000 * (time.monotonic() - began)
-        (prediction,) = self._answer([item])
+        encoding = self._encoding() - encoding
+        read_ms = 1000 * (time.monotonic() - began - encoding)
+        (prediction,) = self._answer([item], encoding)
         shares, scores = prediction.probabilities, prediction.log_likelihoods
         abstained = bool(abstain_below is not None and shares and max(shares) < abstain_below)
         return Answer(
@@ -173,7 +183,7 @@ class Predictor:
         """Opens the source of frames; returns it with the bad samples' reasons by id."""
         cached = self.settings.train.use_cache if use_cache is None else use_cache
         if not cached or not self.settings.model.vision or self.backbone.base.needs_pixels:
-            return video_source(self.backbone, self.settings), {}
+            return self._frames(), {}
         cache = feature_cache(self.backbone, self.settings)
         with bar("reading clips", progress) as step:
             report = cache.fill(
@@ -191,6 +201,7 @@ class Predictor:
     ) -> Iterator[Prediction]:
         reasons: dict[int, str] = {i: bad[s.id] for i, s in enumerate(part) if s.id in bad}
         items: list[Item] = []
+        encoding = self._encoding()
         for i, sample in enumerate(part):
             if i in reasons:
                 continue
@@ -200,16 +211,32 @@ class Predictor:
                 if errors == "raise":
                     raise
                 reasons[i] = str(error)
-        answers = iter(self._answer(condition.items(self, items)))
+        made = condition.items(self, items)
+        answers = iter(self._answer(made, self._encoding() - encoding))
         for i, sample in enumerate(part):
             yield failure(sample, reasons[i]) if i in reasons else next(answers)
+
+    def _frames(self) -> Source:
+        """Returns the source of frames without a cache on disk: files, each encoded once."""
+        if self.kept is not None:
+            return self.kept
+        return video_source(self.backbone, self.settings)
+
+    def _encoding(self) -> float:
+        """Returns the seconds spent in the ViT so far, where it runs before the model."""
+        return 0.0 if self.kept is None else self.kept.seconds
 
     def _items(self, samples: Sequence[Sample], source: Source) -> list[Item]:
         dataset = ClipDataset(samples, self.settings, source)
         return [dataset[i] for i in range(len(samples))]
 
-    def _answer(self, items: Sequence[Item]) -> list[Prediction]:
-        """Answers questions whose frames are there, multiple choice and open ones apart."""
+    def _answer(self, items: Sequence[Item], encoding: float = 0.0) -> list[Prediction]:
+        """Answers questions whose frames are there, multiple choice and open ones apart.
+
+        Args:
+            items: Samples with pixels or features.
+            encoding: Seconds that features took, which are part of what the answers took.
+        """
         answers: list[Prediction | None] = [None] * len(items)
         with scoring(self.backbone.model, device=self.device, bf16=self.bf16):
             for ask, has_choices in ((self._choose, True), (self._generate, False)):
@@ -218,7 +245,7 @@ class Predictor:
                     continue
                 began = time.monotonic()
                 made = ask([items[i] for i in places])
-                ms = 1000 * (time.monotonic() - began) / len(places)
+                ms = 1000 * ((time.monotonic() - began) / len(places) + encoding / len(items))
                 for place, prediction in zip(places, made, strict=True):
                     answers[place] = dataclasses.replace(prediction, ms=round(ms, 3))
         return [answer for answer in answers if answer is not None]
@@ -269,6 +296,18 @@ class Predictor:
         return {"visual": visual, "prompt": len(prompt), "answer": answer}
 
 
+def _kept_features(
+    backbone: Backbone, settings: RunSettings, device: torch.device
+) -> KeptFeatures | None:
+    """Returns what keeps the features of the last clips; None where features are of no use."""
+    if backbone.base.needs_pixels or not settings.model.vision:
+        return None
+    pixels = VideoSource(settings.frames, preprocess_settings(backbone), keep=0)
+    grid = backbone.base.vision_model.embeddings
+    shape = (int(grid.num_positions), int(grid.embed_dim))
+    return KeptFeatures(pixels, Encoder(backbone, device), shape)
+
+
 def load_predictor(
     name: str | Path,
     *,
@@ -315,6 +354,7 @@ def load_predictor(
             device=where,
             dtype=kept,
             quantize=settings.quantize,
+            offload=settings.offload,
         )
     else:
         # the adapter's own record of its backbone and switches is what its weights fit
@@ -326,6 +366,7 @@ def load_predictor(
             device=where,
             dtype=kept,
             quantize=settings.quantize,
+            offload=settings.offload,
         )
         backbone.model.to(where)
     backbone.model.eval()
