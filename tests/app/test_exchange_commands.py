@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import yaml
 from peft import PeftModel
 
+from mtrans.data.adapters import ADAPTERS
 from mtrans.measure.predictions import read_predictions
 from mtrans.models.loading import load_backbone
 from mtrans.models.lora import read_adapter
@@ -32,7 +34,15 @@ def test_there_and_back(mtrans: Command, run: Path, tmp_path: Path) -> None:
     assert mtrans("compare", run, tmp_path / "back").status == 0
     one_line_error(mtrans("export-predictions", run, "--out", log), "exists already")
     wrong = mtrans("import-predictions", log, "--out", tmp_path / "x", "--format", "jsonl")
-    one_line_error(wrong, f"{log}:1: unknown field")
+    one_line_error(wrong, f"{log}:1: unknown field", "--format lmms-eval")
+    ours_again = tmp_path / "ours.jsonl"
+    assert mtrans("export-predictions", run, "--out", ours_again, "--format", "jsonl").status == 0
+    wrong = mtrans("import-predictions", ours_again, "--out", tmp_path / "x")
+    one_line_error(wrong, f"{ours_again}:1: no 'doc_id'", "--format jsonl")
+    words = ["--format", "jsonl", "--out", tmp_path / "same"]
+    assert mtrans("import-predictions", ours_again, *words).status == 0
+    same = tmp_path / "same" / "predictions.jsonl"
+    assert same.read_bytes() == (run / "predictions.jsonl").read_bytes()
 
 
 def test_the_models_card(mtrans: Command, run: Path) -> None:
@@ -55,6 +65,26 @@ def test_the_models_card(mtrans: Command, run: Path) -> None:
     file.unlink()
 
 
+def test_the_hub_gets_a_licence_that_it_knows_or_a_slug(
+    mtrans: Command, small: Path, tmp_path: Path
+) -> None:
+    words = ["--annotations", small / "train.jsonl", "--videos", small, "--out", tmp_path]
+    assert mtrans("data", "prepare", "jsonl", *words).status == 0
+    record = json.loads((tmp_path / "prepared.json").read_text())
+    for name in ADAPTERS:
+        adapter = ADAPTERS.get(name)
+        record |= {"name": name, "licence": adapter.licence, "source": adapter.source}
+        (tmp_path / "prepared.json").write_text(json.dumps(record))
+        assert mtrans("data", "card", tmp_path).status == 0
+        head = header(tmp_path / "README.md")
+        if head["license"] == "other":
+            assert re.fullmatch(r"[a-z0-9.-]+", head["license_name"])
+            assert head.get("license_link", "https://").startswith("http")
+        else:
+            assert (name, head["license"]) == ("clevrer", "cc0-1.0")
+        assert f"- Licence: {adapter.licence}\n" in (tmp_path / "README.md").read_text()
+
+
 def test_a_data_sets_card(mtrans: Command, small: Path, tmp_path: Path) -> None:
     one_line_error(mtrans("data", "card", tmp_path), "prepared.json", "mtrans data prepare")
     out = tmp_path / "out"
@@ -63,7 +93,10 @@ def test_a_data_sets_card(mtrans: Command, small: Path, tmp_path: Path) -> None:
     assert done.status == 0, done.err
     assert mtrans("data", "card", out).status == 0
     record = json.loads((out / "prepared.json").read_text())
-    (config,) = header(out / "README.md")["configs"]
+    head = header(out / "README.md")
+    assert (head["license"], head["license_name"]) == ("other", "jsonl-terms")
+    assert "license_link" not in head, "own data have no page"
+    (config,) = head["configs"]
     assert [f["split"] for f in config["data_files"]] == list(record["splits"])
     text = (out / "README.md").read_text()
     assert record["annotations"][0]["sha256"] in text

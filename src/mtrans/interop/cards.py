@@ -25,6 +25,7 @@ SYNTHETIC = (
 )
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
 _ANSWERS = 6
+_LICENCES = {"CC0": "cc0-1.0"}  # what adapters say in prose -> the Hub's name for it
 
 
 class CardError(MTransError):
@@ -48,8 +49,7 @@ def data_card(folder: Path) -> Path:
     total = sum(s["samples"] for s in splits.values())
     header = {
         "pretty_name": record["title"],
-        "license": "other",
-        "license_name": record["licence"],
+        **_licence(record),
         "task_categories": ["video-text-to-text"],
         "tags": ["video", "question-answering", record["name"]],
         "size_categories": [next((word for n, word in _SIZES if total < n), "n>1M")],
@@ -137,6 +137,16 @@ def write_card(path: Path) -> None:
     """Writes the card of a run that has just ended; a README.md that is there stays."""
     if not (RunFolder(path).adapter / "README.md").exists():
         model_card(path)
+
+
+def _licence(record: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the header's licence: the Hub takes a known name, or a slug and where to read on."""
+    if record["licence"] in _LICENCES:
+        return {"license": _LICENCES[record["licence"]]}
+    header = {"license": "other", "license_name": f"{record['name'].replace('_', '-')}-terms"}
+    if record["source"].startswith(("http://", "https://")):
+        header["license_link"] = record["source"]
+    return header
 
 
 def _load(base: str) -> str:

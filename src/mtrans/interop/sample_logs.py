@@ -67,10 +67,11 @@ def from_log(
     for number, record in enumerate(records, 1):
         where = f"{name}:{number}"
         doc_id = record.get("doc_id")
+        form = "; that is our form: --format jsonl" if {"id", "answer"} <= set(record) else ""
         if not isinstance(doc_id, int) or "filtered_resps" not in record:
             raise PredictionsError(
                 f"{where}: no 'doc_id' and 'filtered_resps'; wanted a *_samples_*.jsonl of"
-                " lmms-eval (--log_samples writes it)"
+                f" lmms-eval (--log_samples writes it){form}"
             )
         if doc_id in made:
             raise PredictionsError(f"{where}: document {doc_id} is there twice; give one run's log")
@@ -106,7 +107,8 @@ def from_jsonl(
             raise PredictionsError(f"{where}: id {record.get('id')!r} is not in --samples")
         unknown = sorted(set(record) - fields)
         if unknown:
-            raise PredictionsError(f"{where}: unknown field '{unknown[0]}' of a prediction")
+            form = "; that is lmms-eval's form: --format lmms-eval" if "doc_id" in record else ""
+            raise PredictionsError(f"{where}: unknown field '{unknown[0]}' of a prediction{form}")
         line = dict(record)
         if samples is not None:
             sample = known[line["id"]]
