@@ -27,6 +27,7 @@ from mtrans.core.records import Sample
 from mtrans.core.settings import settings_to_dict
 from mtrans.data.manifest import read_manifest
 from mtrans.models.loading import load_backbone
+from mtrans.models.video_lmm import VideoLMM
 from mtrans.train.adapt import adapt
 from mtrans.train.circumstances import describe_data
 from mtrans.train.diagnostics import Diagnostics, annealed
@@ -490,3 +491,26 @@ def test_an_llm_in_the_machines_memory_gives_the_same_losses(
     without = settings_of(small, offload="llm")
     with pytest.raises(SettingsError, match=r"train\.gradient_checkpointing=true"):
         adapt(without, samples, None, tmp_path / "c", progress=False)
+
+
+def test_the_order_asked_for_is_trained_in_and_a_clip_in_a_batch_is_encoded_once(
+    small: Path, samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames: list[int] = []
+    encode = VideoLMM.encode_frames
+
+    def counted(self: VideoLMM, pixels: torch.Tensor, **options: Any) -> torch.Tensor:
+        frames.append(pixels.shape[0] * pixels.shape[1])
+        return encode(self, pixels, **options)
+
+    monkeypatch.setattr(VideoLMM, "encode_frames", counted)
+    found = {}
+    for order in ("random", "length", "clip"):
+        frames.clear()
+        settings = settings_of(
+            small, **{"train.order": order, "train.use_cache": False, "train.max_steps": 4}
+        )
+        found[order] = losses(adapt(settings, samples, None, tmp_path / order, progress=False))
+        if order == "clip":  # four questions a step about two clips of three frames
+            assert frames[:4] == [6, 6, 6, 6]
+    assert found["length"] != found["random"] != found["clip"] != found["length"]
