@@ -77,6 +77,13 @@ def test_record(mustard, tmp_path: Path) -> None:
     assert "690 are published" in record["notes"][0]
 
 
+def test_half_a_file_says_where_to_get_it(mustard, tmp_path: Path) -> None:
+    file = mustard[0] / "sarcasm_data.json"
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(DatasetError, match=r"not whole JSON .*github\.com/soujanyaporia/MUStARD"):
+        run(mustard, tmp_path / "out")
+
+
 def test_missing_videos_are_refused_with_a_list(mustard, tmp_path: Path) -> None:
     out = tmp_path / "out"
     gone = mustard[1] / "utterances_final" / "1_2.mp4"

@@ -21,7 +21,7 @@ from mtrans.core.errors import DatasetError, SettingsError
 from mtrans.core.files import make_folder, write_text
 from mtrans.core.records import Sample
 from mtrans.data.adapters import ADAPTERS
-from mtrans.data.adapters.shared.base import Adapter, Request
+from mtrans.data.adapters.shared.base import Adapter, Prepared, Request
 from mtrans.data.adapters.shared.own import OwnAdapter
 from mtrans.data.manifest import write_manifest
 from mtrans.data.prepared import SplitSummary, describe, find_missing, summarise
@@ -95,7 +95,7 @@ def prepare(
     adapter = ADAPTERS.get(name)
     request = adapter.request(scheme, options, seed, allow_partial)
     stale = _stale(out)
-    read = adapter.read(annotations, videos, request)
+    read = _read(adapter, annotations, videos, request)
     if not read.samples:
         adapter.fail(f"no samples in '{annotations}'")
     samples = [_absolute(s) if videos is not None else s for s in read.samples]
@@ -125,6 +125,16 @@ def prepare(
     text = json.dumps(record, ensure_ascii=False, indent=1)
     write_text(out / RECORD, text + "\n")
     return Outcome(out, summaries, missing, dropped, list(read.notes), record)
+
+
+def _read(adapter: Adapter, annotations: Path, videos: Path | None, request: Request) -> Prepared:
+    """Reads a set; an error about a published file always ends in where to get it."""
+    try:
+        return adapter.read(annotations, videos, request)
+    except DatasetError as error:
+        if isinstance(adapter, OwnAdapter) or adapter.get in str(error):
+            raise
+        raise DatasetError(f"{error}; {adapter.get}") from error
 
 
 def _write(

@@ -233,7 +233,9 @@ class Adapter(ABC):
         there = {part: path for part, path in found.items() if path is not None}
         missing = [names[part] for part in names if part not in there]
         if not there:
-            self.fail(f"no {' or '.join(names.values())} in '{annotations}'")
+            all_of = f"none of its {len(names)} annotation files"
+            what = all_of if len(names) > 3 else f"no {' or '.join(names.values())}"
+            self.fail(f"{what} in '{annotations}'")
         if missing and not request.allow_partial:
             files = f"{len(there)} annotation file{'s' if len(there) > 1 else ''}"
             self.fail(
