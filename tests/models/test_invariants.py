@@ -214,6 +214,6 @@ def test_every_switch_has_a_variant_here():
         f.name: {getattr(s, f.name) for s in VARIANTS.values()}
         for f in dataclasses.fields(ModelSettings)
     }
-    assert used["pool"] == {"mean", "attention", "last", "concat"}
+    assert used["pool"] == {"mean", "attention", "last", "spread", "concat"}
     assert used["routing_form"] == {"log_mixture", "average", "hadamard"}
     assert used["routing"] == {"off", "spatial", "temporal", "both"}

@@ -251,6 +251,7 @@ def trainable_parameters(model: nn.Module) -> dict[str, int]:
         "_position.": "positions",
         "temporal_gate.": "gates",
         "attention_pool.": "pool",
+        "spread_pool.": "pool",
     }
     counts: dict[str, int] = {}
     for name, parameter in model.named_parameters():
@@ -304,4 +305,5 @@ def trained_formula(config: Any, model: ModelSettings, lora: LoraSettings) -> in
             total += sum(
                 ROUTER_HIDDEN * (width + 1) + (ROUTER_HIDDEN + 1) * m for m in masks if m > 1
             )
-    return total + (width if model.pool == "attention" else 0)
+    pools = {"attention": width, "spread": width + config.num_query_tokens}
+    return total + pools.get(model.pool, 0)

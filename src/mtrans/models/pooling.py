@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from einops import rearrange, reduce
+from einops import rearrange
 from torch import Tensor, nn
 
 from mtrans.models.routing import masked_bias
 from mtrans.models.trained import TrainedWhole
 
-Pool = Literal["mean", "last", "attention", "concat"]
+Pool = Literal["mean", "last", "attention", "spread", "concat"]
+
+SPREAD_START = (0.0, 5.0)
+"""Slopes with which `spread` starts, query by query in turn: over the whole clip alike, and near
+its end (e^5 times the weight of the first frame)."""
 
 
 class AttentionPool(TrainedWhole):
@@ -42,8 +46,69 @@ class AttentionPool(TrainedWhole):
         """
         score = x.to(self.score.dtype) @ self.score
         score = score + rearrange(masked_bias(frame_mask, score.dtype), "b t -> b t 1")
-        weight = rearrange(score.softmax(dim=1), "b t q -> b t q 1").to(x.dtype)
-        return reduce(x * weight, "b t q c -> b q c", "sum")
+        return torch.einsum("btq,btqc->bqc", score.softmax(dim=1).to(x.dtype), x)
+
+
+class SpreadPool(TrainedWhole):
+    """Gives each query its own moments of the clip, so that the tokens together tell the order.
+
+    ``softmax over frames of x . w + a_q * u``, `u` running from 0 at the first frame to 1 at the
+    last, in time. One learned slope `a_q` a query, one learned `w[C]` for all, starting at 0. Half
+    of the queries start as the mean over the clip, half near its end: of a clip and its reversal
+    the mean is the same, and the last frame alone forgets what was before (docs/LOG.md).
+
+    Args:
+        width: Q-Former width `C`.
+        queries: Query tokens `Q`.
+    """
+
+    def __init__(self, width: int, queries: int):
+        super().__init__()
+        self.score = nn.Parameter(torch.empty(width))
+        self.slope = nn.Parameter(torch.empty(queries))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Sets the slopes to their start."""
+        nn.init.zeros_(self.score)
+        with torch.no_grad():
+            for i, start in enumerate(SPREAD_START):
+                self.slope[i :: len(SPREAD_START)] = start
+
+    def forward(self, x: Tensor, frame_mask: Tensor, times: Tensor) -> Tensor:
+        """Pools over frames.
+
+        Args:
+            x: float[B, T, Q, C]; more queries than slopes share them in turn.
+            frame_mask: bool[B, T].
+            times: float[B, T] in seconds; only their proportions matter.
+
+        Returns:
+            float[B, Q, C].
+        """
+        queries = x.shape[2]
+        slope = self.slope.repeat(-(-queries // self.slope.shape[0]))[:queries]
+        along = relative_time(frame_mask, times).to(slope.dtype)
+        score = x.to(self.score.dtype) @ self.score + rearrange(along, "b t -> b t 1") * slope
+        score = score + rearrange(masked_bias(frame_mask, score.dtype), "b t -> b t 1")
+        return torch.einsum("btq,btqc->bqc", score.softmax(dim=1).to(x.dtype), x)
+
+
+def relative_time(frame_mask: Tensor, times: Tensor) -> Tensor:
+    """Where each frame stands between the first (0) and the last (1) that are there.
+
+    Args:
+        frame_mask: bool[B, T].
+        times: float[B, T] in seconds.
+
+    Returns:
+        float[B, T]; 0 throughout where all frames have one time, and for frames that are not there.
+    """
+    far = torch.finfo(times.dtype).max
+    first = times.masked_fill(~frame_mask, far).amin(dim=1, keepdim=True)
+    last = times.masked_fill(~frame_mask, -far).amax(dim=1, keepdim=True)
+    length = (last - first).clamp(min=1e-6)
+    return ((times - first) / length).clamp(0.0, 1.0) * frame_mask
 
 
 def masked_mean(x: Tensor, frame_mask: Tensor) -> Tensor:
@@ -62,7 +127,12 @@ def masked_mean(x: Tensor, frame_mask: Tensor) -> Tensor:
 
 
 def pool_frames(
-    x: Tensor, frame_mask: Tensor, *, pool: Pool, attention: nn.Module | None = None
+    x: Tensor,
+    frame_mask: Tensor,
+    *,
+    pool: Pool,
+    learned: nn.Module | None = None,
+    times: Tensor | None = None,
 ) -> Tensor:
     """Makes the LLM's visual tokens.
 
@@ -70,7 +140,8 @@ def pool_frames(
         x: float[B, T, Q, C].
         frame_mask: bool[B, T]; `concat` keeps masked frames' places for the LLM to ignore.
         pool: How.
-        attention: The learned pool, for ``pool="attention"``.
+        learned: The learned pool, for ``pool="attention"`` and ``pool="spread"``.
+        times: float[B, T] in seconds, for ``pool="spread"``.
 
     Returns:
         float[B, K, C] with K = Q, or T * Q for `concat`.
@@ -80,8 +151,8 @@ def pool_frames(
     if pool == "last":
         index = torch.arange(x.shape[1], device=x.device) * frame_mask
         return x[torch.arange(x.shape[0], device=x.device), index.argmax(dim=1)]
-    if pool == "attention":
-        assert attention is not None
-        pooled: Tensor = attention(x, frame_mask)
+    if learned is not None:
+        told = (times,) if pool == "spread" else ()
+        pooled: Tensor = learned(x, frame_mask, *told)
         return pooled
     return masked_mean(x, frame_mask)

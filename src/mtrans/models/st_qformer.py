@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from mtrans.core.settings import ModelSettings
 from mtrans.models.absorbed import absorbed_attention, effective_weight
 from mtrans.models.connectors.base import ClipBatch, Connector, Visual
-from mtrans.models.pooling import AttentionPool, masked_mean, pool_frames
+from mtrans.models.pooling import AttentionPool, SpreadPool, masked_mean, pool_frames
 from mtrans.models.routing import (
     LayerRouting,
     Router,
@@ -263,6 +263,7 @@ class SpatialTemporalQFormer(Connector):
             else None
         )
         self.attention_pool = AttentionPool(width) if settings.pool == "attention" else None
+        self.spread_pool = SpreadPool(width, self.queries) if settings.pool == "spread" else None
 
     def visual_tokens(self, frames: int) -> int:
         """Visual tokens `K` of a clip of so many frames."""
@@ -309,7 +310,8 @@ class SpatialTemporalQFormer(Connector):
             x, probabilities = new(layer, x, clip, last=i == len(self.layers) - 1)
             routing.append(probabilities)
         pool = self.settings.pool
-        pooled = pool_frames(x, frame_mask, pool=pool, attention=self.attention_pool)
+        learned = self.attention_pool if self.spread_pool is None else self.spread_pool
+        pooled = pool_frames(x, frame_mask, pool=pool, learned=learned, times=clips.times)
         mask = repeat(frame_mask, "b t -> b (t q)", q=queries) if pool == "concat" else None
         return Visual(pooled, mask, routing)
 

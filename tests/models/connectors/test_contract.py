@@ -264,7 +264,7 @@ def test_these_start_as_the_mean_of_the_image_model(name):
     model = tiny_video_model(settings(name))
     if name == "aim":  # attention over time is new, but its adapter is still at zero
         assert all(not a.up.weight.any() for a in model.connecting.temporal)
-    plain = tiny_video_model(ModelSettings(mqt=False, routing="off"))
+    plain = tiny_video_model(ModelSettings(mqt=False, routing="off", pool="mean"))
     batch = tiny_batch(model, frames=3)
     close(model(**batch).logits, plain(**batch).logits)
 

@@ -15,6 +15,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "model.position_scale": 0.3,
         "model.routing": "both",
         "model.routing_form": "hadamard",
+        "model.pool": "mean",
         "model.llm_text": "question",
         "train.learning_rate": 1e-4,
         "train.batch_size": 2,
