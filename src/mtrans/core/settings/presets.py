@@ -26,7 +26,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 # Contenders that share everything with a preset but its temporal design.
 BASELINES: dict[str, dict[str, Any]] = {
     "text": {"model.vision": False},
-    "single": {"frames.count": 1},
+    "single": {"frames.count": 1, "model.pool": "mean"},  # of one frame: nothing to learn
     **{
         pool: {"model.mqt": False, "model.routing": "off", "model.pool": pool}
         for pool in ("mean", "last", "concat")
