@@ -20,9 +20,20 @@ def step(model, batch):
     return loss.detach(), [p.grad.clone() for p in model.parameters() if p.requires_grad]
 
 
-def test_losses_and_gradients_are_the_same_and_the_weights_are_away():
-    model = attach_adapter(tiny_video_model(ModelSettings()), LoraSettings()).train()
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("llm", ["llama", "opt", "t5"])
+def test_losses_and_gradients_are_the_same_and_the_weights_are_away(llm, recompute):
+    model = tiny_video_model(
+        ModelSettings(), family="blip-2" if llm == "opt" else "instructblip", llm=llm
+    )
+    model = attach_adapter(model, LoraSettings()).train()
     batch = tiny_batch(model, frames=3, answer=2)
+    if llm == "t5":
+        batch["labels"] = torch.tensor([[5, 6, 1], [7, 1, -100]])
+    if recompute:
+        inner = model.get_base_model()
+        new = getattr(inner, "activation_checkpointing_enable", None)
+        (new or inner.gradient_checkpointing_enable)()
     base = model.get_base_model()
     loss, gradients = step(model, batch)
     offload_llm(base, "cpu")
