@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# containers whose presentation times are stored, and whose index lists every keyframe
-_INDEXED = {"mov", "mp4", "matroska", "webm"}
 # containers that store no presentation times: FFmpeg derives them, with B-frames in wrong order
 _NO_PTS = {"avi"}
 
@@ -75,34 +73,6 @@ def open_container(path: str | Path) -> Any:
             f"{path}: not a readable video ({reason(error)}): another kind of file, or cut off"
             " before its index; get or export it again"
         ) from error
-
-
-def is_indexed(container: Any) -> bool:
-    """Returns whether keyframes are listed with true times, so that seeking is safe."""
-    return bool(_INDEXED & set(container.format.name.split(",")))
-
-
-def keyframes(path: Path, container: Any, stream: Any) -> list[int]:
-    """Returns the timestamps of a stream's keyframes as its index lists them, ascending.
-
-    They are decoding times in mp4 and presentation times in Matroska; none where there is no index.
-    """
-    if not is_indexed(container):
-        return []
-    if "matroska" not in container.format.name:
-        return _listed(stream)
-    # Matroska's index is read at the first seek; on a second handle that disturbs nobody
-    with open_container(path) as other:
-        twin = other.streams[stream.index]
-        try:
-            other.seek(stream.start_time or 0, stream=twin)
-        except av.error.FFmpegError:
-            return []
-        return _listed(twin)
-
-
-def _listed(stream: Any) -> list[int]:
-    return sorted(e.timestamp for e in stream.index_entries if e.is_keyframe and not e.is_discard)
 
 
 def lacks_pts(container: Any) -> bool:

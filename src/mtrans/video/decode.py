@@ -1,47 +1,39 @@
 """A video file -> the frames shown at given times.
 
-    times[T] --sort--> decode forward, or seek to the keyframe before a time --> uint8[T, H, W, 3]
+    times[T] --sort--> runs: from here on, or from a keyframe --> uint8[T, H, W, 3]
 
 The frame *shown at* ``t`` is the last one whose presentation time is at most ``t`` (plus half a
 tick of the container's clock, for rounding). Times count in seconds from the stream's first frame,
 whatever timestamp that one bears. Before the first stands the first, after the last the last.
 
-Forward or seek: mp4/mov and Matroska/WebM store presentation times and list their keyframes. A
-keyframe that lies between the decoder's position and the wanted time is jumped to, since decoding
-on would pass through it anyway; all else is decoded forward. Other containers (AVI, MPEG, streams)
-have guessed times or no list, and are read forward from the start up to the last wanted frame.
+Runs: a keyframe that lies well between one wanted time and the next is jumped to, where the
+container lists its keyframes (`mtrans.video.keyframes`); within a run, frames that no wanted one
+needs are not decoded (`mtrans.video.feed`). Should another frame come out than the file's packets
+promise, all is read again without leaving anything out. Other containers are read forward from the
+start up to the last wanted frame.
 
 Damage: an error of the decoder before the last wanted frame is an error of the file; so is an end
 of the frames more than `END_SLACK` seconds before a wanted time that the header claims to have (a
-truncated file). A header that claims a frame or two too many is not. Of several video streams the
-one that FFmpeg deems best (default, then largest) is read. Non-square pixels are not stretched.
+truncated file). A header that claims a frame or two too many is not. Non-square pixels are not
+stretched.
 """
 
 from __future__ import annotations
 
-import bisect
-from collections.abc import Generator
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-import av
 import numpy as np
-from av.stream import Disposition
-from av.video.reformatter import Interpolation, VideoReformatter
 
 from mtrans.core.errors import VideoError
-from mtrans.video.container import (
-    Frames,
-    VideoInfo,
-    claimed_duration,
-    keyframes,
-    lacks_pts,
-    open_container,
-    reason,
-)
+from mtrans.video.container import Frames, VideoInfo
+from mtrans.video.decoder import Decoder, Shown
 from mtrans.video.frames_folder import FrameFolder
-from mtrans.video.orientation import clockwise, orient, orientation
+from mtrans.video.keyframes import Key, Keyframes, is_indexed
+from mtrans.video.picture import to_rgb
+from mtrans.video.reader import Reader, checked_times
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -49,26 +41,11 @@ if TYPE_CHECKING:
 END_SLACK = 0.5
 """Seconds that frames may end before the duration that the header claims."""
 
-MAX_TOLERANCE = 0.0005
-"""Half a tick of Matroska's clock; an AVI's tick is a whole frame, half of which is too much."""
-
-# one thread and exact rounding: the same pixels whatever the machine's cores and vector units
-_FLAGS = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
-_THREADS_FROM = 640 * 360  # pixels from which a second decoding thread pays
+WORTH_A_JUMP = 8
+"""Frames that entering at a keyframe must save: less is decoded sooner than the jump is made."""
 
 
-class _Shown(NamedTuple):
-    frame: Any
-    time: float
-    end: float
-
-
-class _Key(NamedTuple):
-    time: float
-    timestamp: int
-
-
-def open_video(path: str | Path) -> VideoReader | FrameFolder:
+def open_video(path: str | Path) -> Reader:
     """Opens a video file, or a folder of numbered pictures.
 
     Raises:
@@ -104,35 +81,23 @@ def read_frames(path: str | Path, times: ArrayLike) -> Frames:
         return video.read(times)
 
 
-class VideoReader:
-    """An open video file. At most two decoded frames are held beside those that were asked for."""
+class _OtherFrame(Exception):
+    """Not the frame came out that the packets promise."""
+
+
+class VideoReader(Reader):
+    """An open video file. A few decoded frames are held beside those that were asked for."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._convert = VideoReformatter()
         self._open()
-        try:
-            self.info = self._describe()
-        except BaseException:
-            self.close()
-            raise
-
-    def __enter__(self) -> VideoReader:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+        self.info = self._decoder.info
 
     def close(self) -> None:
         """Releases the file; the reader is of no use afterwards."""
-        if self._packets is not None:
-            self._packets.close()
-        self._container.close()
+        if self._keys is not None:
+            self._keys.close()
+        self._decoder.close()
 
     def read(self, times: ArrayLike) -> Frames:
         """Reads the frames shown at the given times; see `read_frames`.
@@ -140,218 +105,136 @@ class VideoReader:
         Raises:
             VideoError: The file is damaged or truncated before a wanted time.
         """
-        wanted = np.asarray(times, dtype=np.float64)
-        if wanted.ndim != 1 or not len(wanted) or not np.isfinite(wanted).all():
-            raise VideoError(
-                f"{self.path}: times{list(wanted.shape)}; wanted finite float[T], T > 0"
-            )
+        wanted = checked_times(self.path, times)
+        if self._indexed:
+            try:
+                return self._read(wanted, planned=True)
+            except (_OtherFrame, VideoError):
+                self._reopen()  # damage, if it is that, is told as decoding everything tells it
+        return self._read(wanted, planned=False)
+
+    def _open(self) -> None:
+        self._keys: Keyframes | None = None
+        self._decoder = Decoder(self.path)
+        self._indexed = is_indexed(self._decoder.container)
+        self._stand_at(self._decoder.first)
+
+    def _reopen(self) -> None:
+        self.close()
+        self._open()
+
+    def _stand_at(self, shown: Shown) -> None:
+        """Takes a frame that has just come out of a decoder that leaves nothing out so far."""
+        self._current = shown
+        self._ahead: Shown | None = None
+        self._ended = False
+        self._planned = False
+
+    def _read(self, wanted: NDArray[np.float64], *, planned: bool) -> Frames:
         pixels: NDArray[np.uint8] | None = None
         shown = np.empty(len(wanted))
         image: NDArray[np.uint8] | None = None
-        for place in np.argsort(wanted, kind="stable"):
-            before = self._current
-            self._go_to(float(wanted[place]))
-            shown[place] = self._current.time
-            if self._current is not before or image is None:
-                image = self._rgb(self._current.frame)
-            if pixels is None:
-                pixels = np.empty((len(wanted), *image.shape), np.uint8)
-            pixels[place] = image
+        limits = np.maximum(wanted + self._decoder.tolerance, 0.0)
+        for run in self._runs(limits):
+            self._begin([float(limits[place]) for place in run], planned)
+            for place in run:
+                before = self._current
+                self._go_to(float(limits[place]))
+                shown[place] = self._current.time
+                if self._current is not before or image is None:
+                    image = to_rgb(self._current.frame)
+                if pixels is None:
+                    pixels = np.empty((len(wanted), *image.shape), np.uint8)
+                pixels[place] = image
+            image = None
         assert pixels is not None  # at least one time was wanted
         return Frames(pixels, shown)
 
-    def _open(self) -> None:
-        """Opens the file and decodes up to the first frame and the one after it."""
-        self._container = open_container(self.path)
-        self._packets: Generator[Any, None, None] | None = None
-        self._trouble: VideoError | None = None
-        try:
-            self._stream = self._container.streams.best("video")
-            if self._stream is None or self._stream.disposition & Disposition.attached_pic:
-                raise VideoError(
-                    f"{self.path}: there is no video stream; give a file with pictures"
-                )
-            self._set_up_stream()
-            self._start_decoding()
-            first = self._pull()
-            if first is None:
-                raise VideoError(
-                    f"{self.path}: no frame of its video stream can be decoded; the file is damaged"
-                    " or truncated, get or export it again"
-                )
-            self._current, self._ahead = first, None
-            self._ahead = self._pull(lenient=True)
-        except BaseException:
-            self._container.close()
-            raise
+    def _runs(self, limits: NDArray[np.float64]) -> list[list[int]]:
+        """Groups places, in the order of time, by where decoding enters the file."""
+        order = [int(place) for place in np.argsort(limits, kind="stable")]
+        runs = [[order[0]]]
+        for before, place in pairwise(order):
+            if self._key(limits[place], after=limits[before]) is not None:
+                runs.append([])
+            runs[-1].append(place)
+        return runs
 
-    def _set_up_stream(self) -> None:
-        stream = self._stream
-        if stream.codec_context is None:
-            raise VideoError(
-                f"{self.path}: this build of FFmpeg has no decoder for its video stream;"
-                " convert the file to H.264"
-            )
-        self._tick = float(stream.time_base)
-        self._tolerance = min(self._tick / 2, MAX_TOLERANCE) + 1e-9
-        self._by_dts = lacks_pts(self._container)
-        rate = stream.average_rate or stream.guessed_rate
-        self._fps = float(rate) if rate else None
-        large = stream.codec_context.width * stream.codec_context.height >= _THREADS_FROM
-        stream.thread_type = "FRAME" if large else "SLICE"
-        stream.codec_context.thread_count = 2 if large else 1
-        self._zero: int | None = None
-        self._size: tuple[int, int] | None = None
-        self._keys: list[_Key] | None = None
-
-    def _start_decoding(self) -> None:
-        self._packets = self._container.decode(self._stream)
-        self._trouble = None
-        self._before: _Shown | None = None
-
-    def _go_to(self, time: float) -> None:
-        """Makes `_current` the frame shown at `time`."""
-        limit = time + self._tolerance
-        if self._current.time > max(limit, 0.0):  # behind us: start again
-            self.close()
-            self._open()
-        self._jump(limit)
-        while self._ahead is not None and self._ahead.time <= limit:
-            self._current = self._ahead
-            self._ahead = self._pull(lenient=True)
-        if self._ahead is None:
-            self._check_end(time)
-
-    def _jump(self, limit: float) -> None:
-        """Seeks if a keyframe lies between the next frame and `limit`."""
-        if self._ahead is None or self._ahead.time > limit:
-            return
-        keys = self._key_list()
-        position = self._ahead.time
-        moved = False
-        for key in reversed(keys[: bisect.bisect_right(keys, limit, key=lambda k: k.time)]):
-            if key.time <= position:
-                break
-            moved = True
-            try:
-                self._container.seek(key.timestamp, stream=self._stream)
-                self._start_decoding()
-                landed = self._pull()
-            except (VideoError, av.error.FFmpegError):
-                continue  # an earlier keyframe may lead there; if none does, decoding forward tells
-            if landed is not None and landed.time <= limit:
-                self._current = landed
-                self._ahead = self._pull(lenient=True)
-                return
-        if moved:
-            self.close()
-            self._open()
-
-    def _key_list(self) -> list[_Key]:
-        """Returns when keyframes are shown, and the timestamp that seeks there.
-
-        The index may hold decoding times, early by about the same delay throughout, while seeking
-        goes by presentation time (as mov.c shifts it); `_jump` checks where it lands.
-        """
-        if self._keys is None:
-            stamps = keyframes(self.path, self._container, self._stream)
-            late = (self._zero or 0) - stamps[0] if stamps else 0
-            self._keys = [_Key((s - stamps[0]) * self._tick, s + late) for s in stamps]
-        return self._keys
-
-    def _check_end(self, time: float) -> None:
-        """Called with no frame after `_current`: is that the end, or is something missing?"""
-        if time + self._tolerance < self._current.end:
-            return
-        if self._trouble is not None:
-            raise self._trouble
-        claimed = self.info.duration
-        if min(time, claimed) > self._current.end + END_SLACK:
-            raise VideoError(
-                f"{self.path}: frames end at {self._current.end:.2f} s, but the header claims"
-                f" {claimed:.2f} s and {time:.2f} s was wanted; the file is truncated, get it again"
-                " or set the clip's end"
-            )
-
-    def _pull(self, *, lenient: bool = False) -> _Shown | None:
-        """Decodes the next sound frame; None at the end.
+    def _key(self, limit: float, after: float) -> Key | None:
+        """Returns the last keyframe at or before a time, if a jump to it from `after` is worth it.
 
         Args:
-            lenient: Keep an error for `_check_end` instead of raising it: the frames so far are
-                good, and nobody may ask for later ones.
+            limit: The wanted time.
+            after: Where decoding stands, or minus infinity if it can't go on.
         """
+        save = WORTH_A_JUMP / (self.info.fps or 25.0)
+        if not self._indexed or limit - after <= save:
+            return None
+        if self._keys is None:
+            decoder = self._decoder
+            self._keys = Keyframes(self.path, decoder.container, decoder.stream, decoder.zero)
+        key = self._keys.before(limit)
+        return key if key is not None and key.time > after + save else None
+
+    def _begin(self, limits: Sequence[float], planned: bool) -> None:
+        """Makes the decoder ready for ascending times: from where it stands, or elsewhere."""
+        goes_on = not self._planned and self._current.time <= limits[0]
+        position = self._current.time if goes_on else float("-inf")
+        key = self._key(limits[0], after=position)
+        moved = key is not None
+        while key is not None:
+            if self._enter(key, limits, planned):
+                return
+            # an earlier keyframe may lead there; if none does, decoding forward tells
+            key = self._key(key.time - self._decoder.tick, after=position)
+        if moved or not goes_on:
+            self._reopen()
+        self._plan(limits, planned)
+
+    def _enter(self, key: Key, limits: Sequence[float], planned: bool) -> bool:
+        """Jumps to a keyframe; returns whether its frame is no later than the first time."""
         try:
-            for frame in self._packets or ():
-                if frame.is_corrupt and self._before is None and self._zero is not None:
-                    continue  # after a seek to a keyframe that needs earlier frames (open GOP)
-                if frame.is_corrupt:
-                    raise self._damage("the decoder marks a frame as corrupt")
-                self._before = self._timed(frame)
-                return self._before
-        except av.error.FFmpegError as error:
-            trouble = self._damage(reason(error))
-            if not lenient:
-                raise trouble from error
-            self._trouble = trouble
-        except VideoError as error:
-            if not lenient:
-                raise
-            self._trouble = error
-        return None
+            self._decoder.seek(key.timestamp)
+            self._plan(limits, planned)
+            landed = self._decoder.pull()
+        except VideoError:
+            return False
+        if landed is None or landed.time > limits[0]:
+            return False
+        self._stand_at(landed)
+        self._planned = planned
+        return True
 
-    def _timed(self, frame: Any) -> _Shown:
-        """Gives a frame its time, mending timestamps that are missing or run backwards."""
-        stamp = frame.dts if self._by_dts else frame.pts
-        length = (frame.duration or 0) * self._tick or (1 / self._fps if self._fps else 0.0)
-        if self._zero is None:
-            self._zero = stamp if stamp is not None else 0
-            self._size = (frame.height, frame.width)
-        if (frame.height, frame.width) != self._size:
-            height, width = self._size or (0, 0)
-            raise self._damage(
-                f"the frame size changes from {width}x{height} to {frame.width}x{frame.height}"
+    def _plan(self, limits: Sequence[float], planned: bool) -> None:
+        self._planned = planned
+        if planned:
+            self._decoder.plan(limits)
+
+    def _go_to(self, limit: float) -> None:
+        """Makes `_current` the frame shown at a time, which includes the tolerance."""
+        decoder = self._decoder
+        while True:
+            if self._ahead is None and not self._ended:
+                self._ahead = decoder.pull(lenient=True)
+                self._ended = self._ahead is None
+            if self._ahead is None or self._ahead.time > limit:
+                break
+            self._current, self._ahead = self._ahead, None
+        if self._ended and (decoder.trouble is not None or not decoder.feed.emptied):
+            self._check_end(limit)
+        if self._planned and decoder.expected(limit) != self._current.frame.pts:
+            raise _OtherFrame
+
+    def _check_end(self, limit: float) -> None:
+        """Called with no frame after `_current`: is that the end, or is something missing?"""
+        if limit < self._current.end:
+            return
+        if self._decoder.trouble is not None:
+            raise self._decoder.trouble
+        claimed = self.info.duration
+        if min(limit, claimed) > self._current.end + END_SLACK:
+            raise VideoError(
+                f"{self.path}: frames end at {self._current.end:.2f} s, but the header claims"
+                f" {claimed:.2f} s and {limit:.2f} s was wanted; the file is truncated, get it"
+                " again or set the clip's end"
             )
-        before = self._before
-        time = (stamp - self._zero) * self._tick if stamp is not None else None
-        if before is not None and (time is None or time <= before.time):
-            time = before.time + (length or self._tick)
-        if before is not None and time is not None and time > self._last_possible(before):
-            raise self._damage(f"a timestamp leaps to {time:.2f} s")
-        time = max(time or 0.0, 0.0)
-        return _Shown(frame, time, time + length)
-
-    def _last_possible(self, before: _Shown) -> float:
-        """The latest plausible time of a frame; a damaged timestamp would hide all that follow."""
-        info = getattr(self, "info", None)
-        return max(before.end, info.duration) + 60.0 if info else float("inf")
-
-    def _damage(self, what: str) -> VideoError:
-        where = f" after {self._before.time:.2f} s" if self._before else " at its start"
-        return VideoError(
-            f"{self.path}: damaged{where} ({what}); get it again, re-encode it, or cut"
-            " it before that"
-        )
-
-    def _rgb(self, frame: Any) -> NDArray[np.uint8]:
-        image = self._convert.reformat(frame, format="rgb24", interpolation=_FLAGS, threads=1)
-        pixels: NDArray[Any] = image.to_ndarray()
-        return orient(pixels, orientation(frame))
-
-    def _describe(self) -> VideoInfo:
-        stream, frame = self._stream, self._current.frame
-        turn = orientation(frame)
-        height, width = (
-            (frame.width, frame.height) if turn.transpose else (frame.height, frame.width)
-        )
-        return VideoInfo(
-            path=self.path,
-            width=width,
-            height=height,
-            fps=self._fps,
-            duration=claimed_duration(self.path, self._container, stream, self._zero or 0),
-            frames=stream.frames or None,
-            codec=stream.codec_context.name,
-            pixel_format=stream.codec_context.pix_fmt or "",
-            has_audio=bool(self._container.streams.audio),
-            rotation=clockwise(turn),
-        )

@@ -9,7 +9,7 @@ import av
 import numpy as np
 
 from mtrans.core.errors import VideoError
-from mtrans.video.decode import open_container
+from mtrans.video.container import open_container
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,7 +14,6 @@ import math
 import re
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -22,6 +21,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mtrans.core.errors import VideoError
 from mtrans.video.container import Frames, VideoInfo
+from mtrans.video.reader import Reader, checked_times
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -41,7 +41,7 @@ class _Numbered(NamedTuple):
     path: Path
 
 
-class FrameFolder:
+class FrameFolder(Reader):
     """The pictures of a folder; the same use as `mtrans.video.decode.VideoReader`.
 
     Args:
@@ -71,17 +71,6 @@ class FrameFolder:
             rotation=0,
         )
 
-    def __enter__(self) -> FrameFolder:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
         """Does nothing: no file stays open."""
 
@@ -91,11 +80,7 @@ class FrameFolder:
         Raises:
             VideoError: A picture can't be read, or has another size than the first.
         """
-        wanted = np.asarray(times, dtype=np.float64)
-        if wanted.ndim != 1 or not len(wanted) or not np.isfinite(wanted).all():
-            raise VideoError(
-                f"{self.path}: times{list(wanted.shape)}; wanted finite float[T], T > 0"
-            )
+        wanted = checked_times(self.path, times)
         # a time that a rounding error put before a picture's start is that picture's
         places = np.clip(np.floor(wanted * self._fps + 1e-6), 0, len(self._pictures) - 1)
         places = places.astype(int)
