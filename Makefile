@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO_OUT ?= runs/demo
 
-.PHONY: help demo test test-slow lint format docs clean
+.PHONY: help demo test test-slow lint format docs results clean
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -37,6 +37,9 @@ docs: $(STAMP)   ## regenerate the command reference, the pages of data sets and
 	$(BIN)/python -m mtrans.app.reference > docs/commands.md
 	$(BIN)/python -m mtrans.app.datasets > docs/datasets.md
 	$(BIN)/python -m mtrans.app.connectors > docs/connectors.md
+
+results: $(STAMP) ## regenerate docs/RESULTS.md from the kept tables of studies
+	$(BIN)/mtrans study results --out docs/RESULTS.md
 
 clean:           ## remove the environment and caches (runs and data stay)
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache

@@ -59,6 +59,46 @@ def show(
         _show(publish(plan, folder), folder)
 
 
+@study.command("keep")
+def keep(
+    folder: Annotated[Path, typer.Argument(help="The study's folder.")],
+    to: Annotated[
+        Path, typer.Option(help="Folder of kept studies; each plan gets a folder in it.")
+    ] = Path("docs/results"),
+) -> None:
+    """Copy a study's tables to where they are kept: no weights and no answers.
+
+    A plan's folder is called <data> or <data>-<name of the plan>.
+    """
+    from mtrans.study.keep import keep as copy
+    from mtrans.study.run import load_studies, publish
+
+    for plan in load_studies(folder):
+        _show(publish(plan, folder), folder)
+        first = plan.data[0].name
+        name = f"{first}-{plan.name}" if plan.name else first
+        print(f"kept: {copy(plan, folder, to / name)}")
+
+
+@study.command("results")
+def results(
+    kept: Annotated[Path, typer.Option(help="Folder of kept studies.")] = Path("docs/results"),
+    studies: Annotated[Path, typer.Option(help="Folder of descriptions.")] = Path("studies"),
+    out: Annotated[Path | None, typer.Option(help="File to write instead of printing.")] = None,
+) -> None:
+    """Write one page of all kept studies: commands, tables, pictures, notes."""
+    from mtrans.core.files import make_folder, write_text
+    from mtrans.report.results_page import results_page
+
+    page = results_page(kept, studies)
+    if out is None:
+        print(page, end="")
+        return
+    make_folder(out.parent)
+    write_text(out, page)
+    print(f"results: {out}")
+
+
 @study.command("contenders")
 def contenders(
     backbone: Annotated[
@@ -85,11 +125,12 @@ def example() -> None:
 
 
 def _show(results: Results, folder: Path) -> None:
-    from mtrans.report.study import build_study
+    from mtrans.report.study import build_study, cost_pictures
     from mtrans.study.run import tables_of
-    from mtrans.study.tables import markdown
 
     place = tables_of(results.plan, folder)
-    print(markdown(results))
+    for name, picture in cost_pictures(results):
+        (place / name).write_text(picture, encoding="utf-8")
+    print((place / "table.md").read_text(encoding="utf-8"))
     print(f"tables: {place / 'table.md'}, {place / 'table.csv'}, {place / 'results.json'}")
     print(f"report: {build_study(results, place / 'report.html', results.plan.name)}")

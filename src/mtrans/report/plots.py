@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 310, 200
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 34
+LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 34
 _MAX_POINTS = 400
 
 
@@ -80,11 +80,11 @@ def line_chart(
         across = (x - x_low) / (x_high - x_low)
         up = (y - y_low) / ((y_high - y_low) or 1)
         return (
-            round(_LEFT + across * (WIDTH - _LEFT - _RIGHT), 1),
-            round(HEIGHT - _BOTTOM - up * (HEIGHT - _TOP - _BOTTOM), 1),
+            round(LEFT + across * (WIDTH - LEFT - RIGHT), 1),
+            round(HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM), 1),
         )
 
-    parts = [_axes(x_ticks, y_ticks, at, x_low, x_high, y_low, y_high, percent, unit, named)]
+    parts = [draw_axes(x_ticks, y_ticks, at, x_low, x_high, y_low, y_high, percent, unit, named)]
     for i, (s, points) in enumerate(lines):
         path = " ".join(f"{x},{y}" for x, y in (at(*p) for p in points))
         parts.append(f'<polyline class="line s{i % 6}" points="{path}"/>')
@@ -132,7 +132,7 @@ def short(value: float, percent: bool = False) -> str:
     return f"{value:.4g}"
 
 
-def _axes(
+def draw_axes(
     x_ticks: Sequence[float],
     y_ticks: Sequence[float],
     at: object,
@@ -144,22 +144,23 @@ def _axes(
     unit: str,
     named: Mapping[float, str],
 ) -> str:
+    """Draws grid, numbers and the name of x; `at` places a point."""
     assert callable(at)
     parts = []
     for value in y_ticks:
         _, y = at(x_low, value)
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
         label = short(value, percent)
-        parts.append(f'<text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{label}</text>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{label}</text>')
     for value in x_ticks:
         if not x_low <= value <= x_high:
             continue
         x, _ = at(value, y_low)
-        y = HEIGHT - _BOTTOM + 16
+        y = HEIGHT - BOTTOM + 16
         shown = escape(named.get(value, short(value)))
         parts.append(f'<text x="{x}" y="{y}" text-anchor="middle">{shown}</text>')
     parts.append(
-        f'<text class="unit" x="{WIDTH - _RIGHT}" y="{HEIGHT - 4}" text-anchor="end">'
+        f'<text class="unit" x="{WIDTH - RIGHT}" y="{HEIGHT - 4}" text-anchor="end">'
         f"{escape(unit)}</text>"
     )
     return "".join(parts)

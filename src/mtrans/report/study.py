@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from mtrans.measure.units import is_share
 from mtrans.report.build import fill, write_page
+from mtrans.report.pareto import front_chart
 from mtrans.report.plots import Series, line_chart
+from mtrans.study.front import COSTS, points, row_label
 from mtrans.study.plan import StudyPlan, text
 from mtrans.study.plan_file import plan_to_dict
 from mtrans.study.results import Results, Row
@@ -51,18 +54,22 @@ def _set(results: Results, name: str) -> dict[str, Any]:
     ends = [abs(e) for gap in gaps for e in (gap.low, gap.high, gap.difference) if e is not None]
     return {
         "name": name,
-        "rows": [{"row": row, "label": label(row), "chosen": _words(row.chosen)} for row in rows],
+        "rows": [
+            {"row": row, "label": row_label(row), "chosen": _words(row.chosen)} for row in rows
+        ],
         "reach": max([*ends, 0.01]) * 1.05,
         "parts": [
-            {"name": part, "scores": [(label(row), part_of(row, part)) for row in rows]}
+            {"name": part, "scores": [(row_label(row), part_of(row, part)) for row in rows]}
             for part in slices(rows)[1:]
         ]
         if rows
         else [],
         "curves": curves(results.plan, rows),
+        "costs": fronts(rows),
+        "priced": [row_label(row) for row in rows if row.cost],
         "searches": [
             {
-                "label": label(row),
+                "label": row_label(row),
                 "trials": [(_words(t.values), t, t.values == row.chosen) for t in row.trials],
             }
             for row in rows
@@ -101,6 +108,31 @@ def curves(plan: StudyPlan, rows: Sequence[Row]) -> list[dict[str, Any]]:
     return charts
 
 
+def fronts(rows: Sequence[Row], alone: bool = False) -> list[dict[str, Any]]:
+    """Returns a chart for each cost that rows differ in: scores over it, with the Pareto front.
+
+    Args:
+        rows: A data set's rows.
+        alone: Make each chart a picture that can stand in a file of its own.
+    """
+    charts = []
+    percent = all(is_share(row.overall.metric) for row in rows)
+    for cost, words in COSTS.items():
+        known = points(rows, cost)
+        title = f"score over {words}"
+        svg = front_chart(known, title=title, unit=words, percent=percent, alone=alone)
+        if svg:
+            charts.append({"cost": cost, "title": title, "svg": svg})
+    return charts
+
+
+def cost_pictures(results: Results) -> Iterator[tuple[str, str]]:
+    """Yields name and contents of a picture for each data set and cost."""
+    for data in results.plan.data:
+        for chart in fronts(results.of(data.name), alone=True):
+            yield f"cost-{data.name}-{chart['cost'].replace('_', '-')}.svg", str(chart["svg"])
+
+
 def _series(name: str, points: Sequence[tuple[float, Any]]) -> Series:
     placed = sorted(points, key=lambda point: point[0])
     scores = [score for _, score in placed]
@@ -112,11 +144,6 @@ def _series(name: str, points: Sequence[tuple[float, Any]]) -> Series:
         low=[s.value if s.low is None else s.low for s in scores],
         high=[s.value if s.high is None else s.high for s in scores],
     )
-
-
-def label(row: Row) -> str:
-    """Returns a row's name."""
-    return ", ".join(filter(None, [row.contender, _words(row.point)]))
 
 
 def _words(values: dict[str, Any]) -> str:

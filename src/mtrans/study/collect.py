@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mtrans.study.floor_rows import floor_rows
-from mtrans.study.jobs import measurable
+from mtrans.study.jobs import differences, measurable
 from mtrans.study.plan import StudyPlan, Variant
 from mtrans.study.results import Results, Row, Trial, measure_row, read_seeds
 from mtrans.train.run_folder import RunFolder
@@ -47,7 +47,13 @@ def collect(plan: StudyPlan, folder: Path) -> Results:
     unsettled = [
         (v.data.name, v.label) for v, _, trials in found if any(t.loss is None for t in trials)
     ]
-    return Results(plan, rows, missing, absent=absent, unsettled=unsettled)
+    other = []
+    for variant, values, _ in found:
+        seed, run = next(iter(runs[_key(variant)].items()))
+        differ = differences(plan.job(variant, values, seed, folder), run)
+        if differ:
+            other.append((variant.data.name, variant.label, differ))
+    return Results(plan, rows, missing, absent=absent, unsettled=unsettled, other=other)
 
 
 def _row(

@@ -59,8 +59,12 @@ def floor_rows(
         row = replace(row, data=data.name, contender=floor, seeds=[])
         if reference:  # the same answers stand against each of its seeds
             both = measure_seeds(dict.fromkeys(reference, same), data.motion_types, reference)
-            gaps = {"against": both.against, "against_motion": both.against_motion}
-            row = replace(row, reference=name, **gaps)
+            row = replace(
+                row,
+                reference=name,
+                against=both.against,
+                against_motion=both.against_motion,
+            )
         rows.append(row)
     return rows
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from mtrans.core.errors import MTransError, SettingsError
 from mtrans.core.records import Sample
-from mtrans.core.settings import RunSettings, load_settings
+from mtrans.core.settings import RunSettings, flatten, load_settings, settings_to_dict
 from mtrans.data.manifest import read_manifest
 from mtrans.data.subsets import order_units, take_fraction, units_of
 from mtrans.train.circumstances import describe_data
@@ -71,16 +71,7 @@ class Job:
         Raises:
             SettingsError: An unknown or contradictory one.
         """
-        made = load_settings(
-            preset=self.preset,
-            baseline=self.baseline,
-            values={
-                "cache_dir": str(folder.resolve() / CACHE),
-                **self.values,
-                "train.seed": self.seed,
-            },
-            overrides=self.overrides,
-        )
+        made = self.plain_settings(cache_dir=str(folder.resolve() / CACHE))
         if made.model.budget is not None:
             from mtrans.models.budget import fit_budget
 
@@ -88,6 +79,19 @@ class Job:
         if made.train.precision != "auto":
             return made
         return replace(made, train=replace(made.train, precision=_precision(made.device)))
+
+    def plain_settings(self, **more: Any) -> RunSettings:
+        """Returns the settings before sizes and precision are chosen.
+
+        Raises:
+            SettingsError: An unknown or contradictory one.
+        """
+        return load_settings(
+            preset=self.preset,
+            baseline=self.baseline,
+            values={**more, **self.values, "train.seed": self.seed},
+            overrides=self.overrides,
+        )
 
     def split(self, name: str) -> tuple[Sample, ...]:
         """Returns the samples of ``train``, ``val`` or ``test``.
@@ -190,6 +194,23 @@ def is_done(job: Job, folder: Path) -> bool:
         return False
     open_run(run.path, job.settings(folder), job.data("train", "val"))
     return job.answered(run)
+
+
+def differences(job: Job, run: RunFolder) -> str:
+    """Says in what a run's settings are not those of a job, as far as they decide the result.
+
+    Names change their meaning when defaults do; an old run stays what it was.
+    """
+    wanted, there = (flatten(settings_to_dict(s)) for s in (job.plain_settings(), run.settings()))
+    sized = {"lora.rank", "model.width"} if wanted.get("model.budget") else set()
+    parts = ("frames.", "prompt.", "model.", "lora.", "train.learning_rate", "train.max_steps")
+    keys = [k for k in wanted if k.startswith((*parts, "train.batch_size", "train.schedule"))]
+    differ = [
+        f"{k}={there[k]} there, {wanted[k]} today"
+        for k in keys
+        if k not in sized and there.get(k) != wanted[k]
+    ]
+    return "; ".join(differ)
 
 
 def answers(run: RunFolder, split: str | None = None) -> dict[str, Any]:

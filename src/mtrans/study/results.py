@@ -97,6 +97,8 @@ class Results:
         missing: Runs that are not done, by name.
         absent: Rows without a finished run, as (data set, label).
         unsettled: Rows whose search is not over, so that their choice may change; the same.
+        other: Rows whose runs have other settings than the plan means today, as (data set, label,
+            what differs).
         about: What the numbers are, in place of the plan's own words.
     """
 
@@ -106,6 +108,7 @@ class Results:
     about: str | None = None
     absent: list[tuple[str, str]] = field(default_factory=list)
     unsettled: list[tuple[str, str]] = field(default_factory=list)
+    other: list[tuple[str, str, str]] = field(default_factory=list)
 
     def of(self, data: str) -> list[Row]:
         """Returns a data set's rows."""

@@ -24,12 +24,14 @@ from mtrans.core.errors import CheckpointError, SettingsError
 from mtrans.core.files import make_folder, write_text
 from mtrans.study.collect import choose, collect
 from mtrans.study.draw import draw
+from mtrans.study.front import cost_csv
 from mtrans.study.grid import Outcome, Watch, run_jobs
 from mtrans.study.jobs import Job, StudyError, is_done
 from mtrans.study.plan import StudyPlan, Variant
 from mtrans.study.plan_file import read_plan, write_plan
 from mtrans.study.results import Results, write_results
 from mtrans.study.tables import markdown, to_csv
+from mtrans.study.transfer import transfer_csv, transfer_markdown, transfer_rows
 from mtrans.train.opening import set_aside
 
 PLAN_FILE, TABLES = "study.yaml", "tables"
@@ -106,8 +108,14 @@ def publish(plan: StudyPlan, folder: Path) -> Results:
     results = collect(plan, folder)
     place = tables_of(plan, folder)
     write_results(results, place / "results.json")
-    write_text(place / "table.md", markdown(results))
+    tables = markdown(results)
+    if plan.transfer:
+        moved = transfer_rows(plan, folder)
+        tables += "\n" + transfer_markdown(moved)
+        write_text(place / "transfer.csv", transfer_csv(moved))
+    write_text(place / "table.md", tables)
     write_text(place / "table.csv", to_csv(results))
+    write_text(place / "cost.csv", cost_csv(results))
     return results
 
 

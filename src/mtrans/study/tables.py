@@ -84,6 +84,12 @@ def notes(results: Results, data: str) -> list[str]:
     if floors:
         told = "; ".join(f"{name}: {words[name]}" for name in floors)
         found += [f"Rows that see no frame and train no model: {told}.", ""]
+    for name, label, differ in results.other:
+        if name == data:
+            found += [
+                f"**{label} was run with other settings** than its name means today: {differ}.",
+                "",
+            ]
     absent = [label for name, label in results.absent if name == data]
     if absent:
         found += [f"**Partial.** Not one run is finished of: {', '.join(absent)}.", ""]

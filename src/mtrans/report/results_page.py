@@ -1,0 +1,139 @@
+"""docs/results/*/ -> docs/RESULTS.md: every study's command, tables, pictures and notes.
+
+docs/results/<study>/
+  table.md                      written by the study
+  study.yaml or results.json    its plan; the description in studies/ with the same plan has the
+                                command in its first lines
+  provenance.json               when and on what (`mtrans study keep`)
+  cost-*.svg                    scores over costs
+  notes.md, README.md           written by people
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from mtrans.core.errors import MTransError, SettingsError
+from mtrans.study.plan import StudyPlan
+from mtrans.study.plan_file import plan_from_dict, read_plan
+
+FIRST = ("physics", "physics-connectors", "talk", "talk-connectors", "ego", "kitchen")
+"""Studies that come first, in this order; the others follow by name."""
+
+HEAD = """\
+# Results
+
+Written by `make results` from the tables in docs/results/; a test holds it equal to them. Change
+a study's notes in its folder, not here.
+
+Worlds (`physics`, `talk`, `ego`, `kitchen`) are synthetic test benches with known truth: scores on
+them tell designs apart and say nothing about camera footage. Each table says its clips, steps and
+seeds. [a, b] are 95 % bootstrap intervals that draw whole videos with all their seeds; ± is the
+standard deviation over seeds. Differences are paired by question and seed: where an interval
+excludes 0, two rows differ. An interval is over clips; it treats the trained models as given, so
+look at ± for how much another seed may change.
+"""
+
+_COMMAND = re.compile(r"mtrans study run \S+ --out [\w./-]+(?: --workers \d+)?")
+
+
+def results_page(results: Path, studies: Path) -> str:
+    """Returns the page.
+
+    Args:
+        results: Folder with a folder for each study.
+        studies: Folder of descriptions, where the commands are taken from.
+
+    Raises:
+        SettingsError: There is no such folder, or nothing in it.
+    """
+    if not results.is_dir():
+        raise SettingsError(f"'{results}' is no folder; wanted the kept tables of studies")
+    folders = [f for f in results.iterdir() if (f / "table.md").exists() or _notes(f)]
+    if not folders:
+        raise SettingsError(f"'{results}' holds no study; `mtrans study keep` puts one there")
+    order = {name: place for place, name in enumerate(FIRST)}
+    folders.sort(key=lambda f: (order.get(f.name, len(FIRST)), f.name))
+    plans = _descriptions(studies)
+    lines = [HEAD, *(f"- [{f.name}](#{f.name})" for f in folders), ""]
+    for folder in folders:
+        lines += _section(folder, plans, results.name)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _section(folder: Path, plans: list[tuple[StudyPlan, Path, str]], place: str) -> list[str]:
+    lines = [f"## {folder.name}", ""]
+    plan = _plan(folder)
+    for known, file, command in plans:
+        if known == plan:
+            lines += [f"`{command}` (the plan: [{file.name}](../studies/{file.name}))", ""]
+    made = folder / "provenance.json"
+    if made.exists():
+        lines += [_made(json.loads(made.read_text("utf-8"))), ""]
+    table = folder / "table.md"
+    if table.exists():
+        lines += [table.read_text("utf-8").rstrip(), ""]
+    pictures = sorted(folder.glob("cost-*.svg"))
+    if pictures:
+        lines += [
+            "Scores over costs; filled dots are on the Pareto front, numbers are the rows above.",
+            "",
+        ]
+        for picture in pictures:
+            lines += [f"![{picture.stem}]({place}/{folder.name}/{picture.name})", ""]
+    routing = folder / "routing.md"
+    if routing.exists():
+        lines += [routing.read_text("utf-8").rstrip(), ""]
+    for notes in _notes(folder):
+        lines += [_deeper(notes.read_text("utf-8"), 2), ""]
+    return lines
+
+
+def _notes(folder: Path) -> list[Path]:
+    return [folder / name for name in ("notes.md", "README.md") if (folder / name).exists()]
+
+
+def _made(facts: dict[str, Any]) -> str:
+    """Says when and on what the runs were made."""
+    day = (facts.get("from") or "?")[:10], (facts.get("to") or "?")[:10]
+    when = day[0] if day[0] == day[1] else f"{day[0]} to {day[1]}"
+    commits = ", ".join(facts.get("commits") or ["unknown"])
+    changed = " with changes" if facts.get("changed") else ""
+    versions = facts.get("versions") or {}
+    with_ = ", ".join(f"{k} {versions[k]}" for k in ("torch", "transformers") if k in versions)
+    devices = " and ".join(facts.get("devices") or ["unknown"])
+    return f"{facts['runs']} runs, {when}, on {devices}; commit {commits}{changed}; {with_}."
+
+
+def _plan(folder: Path) -> StudyPlan | None:
+    """Returns the plan that a kept study was run by."""
+    try:
+        if (folder / "study.yaml").exists():
+            return read_plan(folder / "study.yaml")
+        document = json.loads((folder / "results.json").read_text("utf-8"))
+        return plan_from_dict(document["plan"])
+    except (OSError, KeyError, MTransError):
+        return None
+
+
+def _descriptions(studies: Path) -> list[tuple[StudyPlan, Path, str]]:
+    """Returns plan, file and command of each description that names its command."""
+    found = []
+    for file in sorted(studies.glob("*.yaml")):
+        command = _COMMAND.search(file.read_text("utf-8"))
+        if command:
+            found.append((read_plan(file), file, command.group()))
+    return found
+
+
+def _deeper(text: str, levels: int) -> str:
+    """Returns Markdown with its headings so many levels deeper; code is left alone."""
+    lines = []
+    code = False
+    for line in text.rstrip().splitlines():
+        code ^= line.startswith("```")
+        lines.append("#" * levels + line if line.startswith("#") and not code else line)
+    return "\n".join(lines)

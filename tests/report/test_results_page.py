@@ -1,0 +1,71 @@
+"""docs/RESULTS.md is what its parts say, with the commands that made them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mtrans.core.errors import SettingsError
+from mtrans.report.results_page import results_page
+from mtrans.study.plan_file import plan_to_dict, read_plan
+
+ROOT = Path(__file__).parents[2]
+
+PLAN = """\
+# A small one: `mtrans study run studies/small.yaml --out runs/small`.
+data: {world: talk, train: 6, val: 2, test: 4}
+contenders: [mtrans, text]
+"""
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    (tmp_path / "studies").mkdir()
+    file = tmp_path / "studies/small.yaml"
+    file.write_text(PLAN)
+    folder = tmp_path / "results/talk"
+    folder.mkdir(parents=True)
+    (folder / "table.md").write_text("About.\n\n### talk\n\n| contender | all |\n|---|---|\n")
+    (folder / "results.json").write_text(json.dumps({"plan": plan_to_dict(read_plan(file))}))
+    return tmp_path
+
+
+def test_a_study_has_its_command_table_and_notes(kept: Path) -> None:
+    folder = kept / "results/talk"
+    (folder / "notes.md").write_text("```\n# no heading\n```\n# One\n")
+    (folder / "cost-talk-train-seconds.svg").write_text("<svg/>")
+    facts = {"runs": 2, "from": "2026-01-02T03", "to": "2026-01-03T03", "commits": ["abc1234"]}
+    (folder / "provenance.json").write_text(json.dumps({**facts, "devices": ["a cpu"]}))
+    page = results_page(kept / "results", kept / "studies")
+    for words in (
+        "- [talk](#talk)",
+        "`mtrans study run studies/small.yaml --out runs/small` (the plan:",
+        "2 runs, 2026-01-02 to 2026-01-03, on a cpu; commit abc1234;",
+        "\n### talk",
+        "| contender | all |",
+        "![cost-talk-train-seconds](results/talk/cost-talk-train-seconds.svg)",
+        "\n# no heading\n",
+        "\n### One",
+    ):
+        assert words in page, words
+
+
+def test_a_plan_that_is_no_description_has_no_command(kept: Path) -> None:
+    file = kept / "studies/small.yaml"
+    file.write_text(PLAN.replace("train: 6", "train: 7"))
+    assert "mtrans study run" not in results_page(kept / "results", kept / "studies")
+
+
+def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="holds no study"):
+        results_page(tmp_path, tmp_path)
+    with pytest.raises(SettingsError, match="is no folder"):
+        results_page(tmp_path / "nothing", tmp_path)
+
+
+def test_the_page_in_the_repository_is_up_to_date() -> None:
+    page = results_page(ROOT / "docs/results", ROOT / "studies")
+    written = (ROOT / "docs/RESULTS.md").read_text(encoding="utf-8")
+    assert page == written, "`make results` writes docs/RESULTS.md"

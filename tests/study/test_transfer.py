@@ -1,0 +1,76 @@
+"""Runs answer the questions of other sets, and each row's regime is named."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+
+import pytest
+
+from mtrans.data.manifest import read_manifest, write_manifest
+from mtrans.measure.predictions import read_predictions
+from mtrans.study.plan_file import plan_from_dict
+from mtrans.study.run import run_study
+from mtrans.study.transfer import transfer_csv, transfer_rows
+from study.conftest import QUICK
+
+
+@pytest.fixture(scope="module")
+def plan(small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sets")
+    samples = [replace(s, type="here") for s in read_manifest(small / "train.jsonl")]
+    typed = [replace(s, type="ab"[i % 2]) for i, s in enumerate(samples)]
+    files = {"one": samples[:4], "two": typed[4:]}
+    for name, part in files.items():
+        write_manifest(folder / f"{name}.jsonl", part)
+    sets = [
+        {"name": name, **dict.fromkeys(("train", "test"), str(folder / f"{name}.jsonl"))}
+        for name in files
+    ]
+    sets[1]["types"] = ["a"]
+    return plan_from_dict(
+        {
+            "data": sets,
+            "contenders": ["mean"],
+            "transfer": True,
+            **{"frames": 2, "steps": 1, "batch": 2, "seeds": [0]},
+            "set": {**QUICK, "backbone": str(small / "backbone")},
+        }
+    )
+
+
+def test_every_run_answers_all_sets_and_regimes_are_named(plan, tmp_path):
+    _, outcomes = run_study(plan, tmp_path, say=print)
+    assert [o.error for o in outcomes] == [None, None]
+    rows = transfer_rows(plan, tmp_path)
+    assert [(r.learned, r.asked, r.regime, r.types) for r in rows] == [
+        ("one", "one", "same scene, same task", ("here",)),
+        ("one", "two", "new scene, new task", ("a", "b")),
+        ("two", "one", "new scene, new task", ("here",)),
+        ("two", "two", "same scene, same task", ("a",)),
+        ("two", "two", "same scene, new task", ("b",)),
+    ]
+    away = read_predictions(tmp_path / "one/mean/seed-0/predictions_on-two.jsonl")
+    closed = [p for p in away if p.choices]
+    right = sum(p.choice == p.label for p in closed) / len(closed)
+    assert rows[1].score.value == pytest.approx(right)
+    home = read_predictions(tmp_path / "two/mean/seed-0/predictions.jsonl")
+    closed = [p for p in home if p.choices]
+    assert rows[1].at_home.value == pytest.approx(
+        sum(p.choice == p.label for p in closed) / len(closed)
+    )
+    assert rows[0].at_home is None
+    assert (
+        "| mean | one | two | new scene, new task | a, b |" in (tmp_path / "table.md").read_text()
+    )
+    lines = list(csv.DictReader(io.StringIO(transfer_csv(rows))))
+    assert float(lines[1]["value"]) == pytest.approx(right)
+    said: list[str] = []
+    run_study(plan, tmp_path, say=said.append)
+    assert said[0] == "[2/2] 2 runs found done"
+    (tmp_path / "two/mean/seed-0/predictions_on-one.jsonl").unlink()
+    said.clear()
+    run_study(plan, tmp_path, say=said.append)
+    assert said[0] == "[1/2] 1 runs found done"
+    assert len(transfer_rows(plan, tmp_path)) == 5
