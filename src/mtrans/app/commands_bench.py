@@ -35,3 +35,100 @@ def epoch(
     output.console().print(made)
     for line in result["ratios"]:
         print(line)
+
+
+Model = Annotated[str, typer.Option(help="tiny, mid, 7b, a folder, or a published checkpoint.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="One setting, key=value.")]
+
+
+@bench.command("scale")
+def scale(
+    out: Annotated[Path, typer.Option(help="Folder of the result.")] = Path("runs/bench"),
+    backbone: Model = "tiny",
+    frames: Annotated[int, typer.Option(min=1, help="Frames where others change.")] = 8,
+    batch: Annotated[int, typer.Option(min=1, help="Clips where others change.")] = 4,
+    text: Annotated[int, typer.Option(min=1, help="Text tokens where others change.")] = 32,
+    set_: Sets = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Few points, little time each.")] = False,
+) -> None:
+    """Time training steps over 4 to 256 frames, text lengths and batches; print the exponents."""
+    output.quiet_libraries()
+    from mtrans.app.bench_tables import show_scale
+    from mtrans.app.plan import plan_case
+    from mtrans.bench.scale import QUICK, bench_scale
+
+    case = plan_case(backbone, frames, batch, text, None, set_ or [])
+    show_scale(
+        bench_scale(
+            out / "scale",
+            case,
+            name=backbone,
+            points=QUICK if quick else None,
+            seconds=0.2 if quick else 1.5,
+            said=output.say,
+        )
+    )
+
+
+@bench.command("limit")
+def limit(
+    out: Annotated[Path, typer.Option(help="Folder of the result.")] = Path("runs/bench"),
+    backbone: Model = "tiny",
+    frames: Annotated[int, typer.Option(min=1, help="Frames of a clip.")] = 8,
+    batch: Annotated[int, typer.Option(min=1, help="Clips in a step.")] = 4,
+    text: Annotated[int, typer.Option(min=1, help="Tokens of a question.")] = 32,
+    set_: Sets = None,
+    compile_: Annotated[
+        bool, typer.Option("--compile", help="Also time the step with train.compile=true.")
+    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="One round, little time each.")] = False,
+) -> None:
+    """Hold a training step against the device's limit: arithmetic, parts, memory, disk."""
+    output.quiet_libraries()
+    from mtrans.app.bench_tables import show_limit
+    from mtrans.app.plan import plan_case
+    from mtrans.bench.limit import bench_limit
+
+    case = plan_case(backbone, frames, batch, text, None, set_ or [])
+    found = bench_limit(
+        out / "limit",
+        case,
+        name=backbone,
+        rounds=1 if quick else 3,
+        seconds=0.2 if quick else 1.5,
+        cache_bytes=(32 if quick else 512) << 20,
+        with_compile=compile_,
+        said=output.say,
+    )
+    show_limit(found, case, backbone)
+
+
+@bench.command("decode")
+def decode(
+    out: Annotated[Path, typer.Option(help="Folder for clips and result.")] = Path("runs/bench"),
+    videos: Annotated[
+        list[Path] | None, typer.Option(help="Folder of real clips; may be given repeatedly.")
+    ] = None,
+    clips: Annotated[int, typer.Option(min=1, help="Clips a folder at most.")] = 24,
+    minutes: Annotated[float, typer.Option(min=0.01, help="Length of the long file.")] = 10.0,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each case is run.")] = 3,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Few short clips, 4 and 8 frames, one round.")
+    ] = False,
+) -> None:
+    """Time getting 4, 8 and 32 frames of a clip, against PyAV, decord2, torchcodec and OpenCV."""
+    from mtrans.app.bench_decode import show_decode
+    from mtrans.bench.decode import COUNTS, bench_decode
+
+    show_decode(
+        bench_decode(
+            out / "decode",
+            videos=videos or [],
+            counts=COUNTS[:2] if quick else COUNTS,
+            clips=min(clips, 3) if quick else clips,
+            seconds=2.0 if quick else 10.0,
+            minutes=min(minutes, 0.25) if quick else minutes,
+            rounds=1 if quick else rounds,
+            said=output.say,
+        )
+    )

@@ -81,11 +81,40 @@ def settings(
     output.console().print(made, markup=False)
 
 
-def doctor() -> None:
-    """Say what is installed, which device and dtype, what would fit, and what is missing."""
+def doctor(
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Foretell memory, disk and time of a training instead.")
+    ] = False,
+    backbone: Annotated[
+        str, typer.Option(help="With --plan: tiny, mid, a folder, or a published checkpoint.")
+    ] = "tiny",
+    frames: Annotated[int, typer.Option(min=1, help="With --plan: frames of a clip.")] = 8,
+    batch: Annotated[int, typer.Option(min=1, help="With --plan: clips in a step.")] = 4,
+    text: Annotated[int, typer.Option(min=1, help="With --plan: tokens of a question.")] = 32,
+    device: Annotated[
+        str | None, typer.Option(help="With --plan: cuda may be asked for where there is none.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="With --plan: one setting, key=value.")
+    ] = None,
+    timed: Annotated[
+        bool, typer.Option("--time/--no-time", help="With --plan: run small models for the time.")
+    ] = True,
+) -> None:
+    """Say what is installed, which device and dtype, what would fit, and what is missing.
+
+    With --plan: what memory, disk and time a training of a backbone will take. Nothing is
+    downloaded; memory is counted, and time foretold from small models with the same widths.
+    """
+    output.quiet_libraries()
+    if plan:
+        from mtrans.app.plan import make_plan, plan_case, show_plan
+
+        case = plan_case(backbone, frames, batch, text, device, set_ or [])
+        show_plan(make_plan(case, timed=timed), backbone)
+        return
     from mtrans.app.doctor import examine, show
 
-    output.quiet_libraries()
     show(examine())
 
 

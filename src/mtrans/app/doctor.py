@@ -64,7 +64,7 @@ def examine() -> Findings:
 
     found = Findings(versions=_versions())
     device = pick_device()
-    total, found.free = _memory(device)
+    total, found.free = device_memory(device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     found.place["device"] = f"{device} ({name}), {os.cpu_count()} CPU cores"
     found.place["dtype of frozen weights"] = str(pick_dtype("auto", device)).removeprefix("torch.")
@@ -129,7 +129,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _memory(device: Any) -> tuple[float, float]:
+def device_memory(device: Any) -> tuple[float, float]:
     """Returns (total, free) bytes where weights would go."""
     import torch
 
