@@ -18,11 +18,12 @@ from mtrans.core.errors import SettingsError
 COMPILERS = ("g++", "clang++", "c++")
 
 
-def compile_layers(model: Any) -> int:
+def compile_layers(model: Any, *, backend: str = "inductor") -> int:
     """Has the layers of a model compiled when they first run.
 
     Args:
         model: The assembled model, in a PEFT wrapper or not, where it will be trained.
+        backend: Of torch.compile; any other than its own needs no compiler.
 
     Returns:
         How many layers.
@@ -31,10 +32,11 @@ def compile_layers(model: Any) -> int:
         SettingsError: There is no C++ compiler for a CPU, or no Triton for a GPU.
     """
     base = model.get_base_model() if hasattr(model, "peft_config") else model
-    check_compiler(next(base.parameters()).device)
+    if backend == "inductor":
+        check_compiler(next(base.parameters()).device)
     layers = list(_repeated(base.language_model)) + list(getattr(base.connecting, "layers", ()))
     for layer in layers:
-        layer.compile()
+        layer.compile(backend=backend)
     return len(layers)
 
 
