@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mtrans.app.commands_model import as_turn
+from mtrans.app.commands_model import _main_process, as_turn
 from mtrans.core.errors import VideoError
 from mtrans.core.records import Turn
 from mtrans.data.manifest import read_manifest
@@ -293,3 +293,14 @@ def test_a_model_that_is_none_is_named_at_once(
     monkeypatch.setattr("mtrans.models.hub.reachable", lambda _: False)
     done = mtrans("ask", "nobody/has-this-one", clip, "x")
     one_line_error(done, "'nobody/has-this-one' is not on this machine", "can't be reached")
+
+
+@pytest.mark.parametrize(
+    ("rank", "processes", "speaks"), [(0, 2, True), (1, 2, False), (1, 1, True)]
+)
+def test_one_of_several_processes_speaks_also_before_they_have_met(
+    rank: int, processes: int, speaks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", str(rank))
+    monkeypatch.setenv("WORLD_SIZE", str(processes))
+    assert _main_process() == speaks

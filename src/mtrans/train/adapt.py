@@ -275,6 +275,8 @@ def _build(
             bf16=where.bf16,
             micro_batch=micro,
             accumulate=accumulate,
+            # with few frames other designs may have relations that nothing goes through
+            all_used=settings.model.connector == "mqt",
         ),
         settings=options,
         plan=plan,

@@ -58,8 +58,24 @@ def training_arguments(
     bf16: bool,
     micro_batch: int,
     accumulate: int,
+    all_used: bool = False,
 ) -> TrainingArguments:
-    """Translates the settings; logging, validation and saving are :class:`FlowCallback`'s."""
+    """Translates the settings; logging, validation and saving are :class:`FlowCallback`'s.
+
+    Args:
+        settings: The optimisation.
+        folder: Of the checkpoints.
+        steps: Optimizer steps.
+        device: Of this process.
+        bf16: Whether the step computes in bf16.
+        micro_batch: Samples of a forward pass.
+        accumulate: Forward passes of a step in this process.
+        all_used: Every trained parameter takes part in every step, so that DDP need not look for
+            those that don't.
+
+    Returns:
+        The Trainer's arguments.
+    """
     names = {f.name for f in dataclasses.fields(TrainingArguments)}
     # transformers renamed this argument; the old name warns in the releases that have both
     recompute = next(
@@ -91,6 +107,7 @@ def training_arguments(
         eval_strategy="no",
         save_strategy="no",
         logging_nan_inf_filter=False,
+        ddp_find_unused_parameters=not all_used,
         dataloader_num_workers=settings.workers,
         dataloader_pin_memory=device.type == "cuda",
         **cast(Any, {recompute: settings.gradient_checkpointing}),
