@@ -125,6 +125,23 @@ def test_every_overall_score_is_there_with_interval_and_chance(folders, whole):
     assert "Guessing gives 25.0 %" in text
 
 
+def test_the_first_screen_answers_in_short(folders, whole, tmp_path):
+    html, page = whole
+    assert html.index('<section id="short">') < html.index('<section id="results">')
+    text = page.text
+    assert "What is it good at?" in text
+    assert "Not measured; mtrans robustness RUN does." in text
+    assert "Does it notice strange clips?" not in text
+    run = copy(folders[0], tmp_path / "known")
+    distance = {"auroc": 0.9, "low": 0.8, "high": 1.0, "warned_known": 0.0, "warned_strange": 0.5}
+    row = {"name": "talk", "scores": {"distance": distance}}
+    (run / "ood.json").write_text(json.dumps({"schema": 1, "known": 9, "rows": [row]}))
+    said = Page(build(run).read_text(encoding="utf-8")).text
+    assert "talk: a strange clip is told from a known one by distance in 90.0 %" in said
+    (run / "ood.json").write_text("{")  # damaged: as if it were not there
+    assert "strange clip" not in Page(build(run).read_text(encoding="utf-8")).text
+
+
 def test_every_part_of_the_breakdown_is_there(folders, whole):
     text = whole[1].text
     scores, _ = read_scores(folders[0] / "scores.json")

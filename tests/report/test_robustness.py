@@ -30,6 +30,6 @@ def test_the_report_has_curves_tables_and_sentences(tmp_path: Path) -> None:
     assert 'href="#robustness"' in page
     assert section.count("<figure>") == 1  # reverse has one severity: no curve
     assert "shuffle, severity 3" in section
-    assert "100.0 % follow" in section
+    assert "100.0\N{NO-BREAK SPACE}% follow" in section
     assert "<strong>+100.0</strong>" in section
     assert not re.search(r"(src|href)=\"(?!#|data:)", section)

@@ -20,8 +20,8 @@ def analyze(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="One part; repeatable: mistakes, worst, constructs, modality, perception,"
-            " calibration, bias."
+            help="One part; repeatable: mistakes, worst, directions, constructs, modality,"
+            " perception, calibration, bias."
         ),
     ] = None,
     column: Annotated[

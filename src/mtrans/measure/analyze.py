@@ -20,6 +20,7 @@ from mtrans.core.records import Prediction
 from mtrans.measure import sayings
 from mtrans.measure.bias import bias
 from mtrans.measure.calibration import is_scored
+from mtrans.measure.directions import directions
 from mtrans.measure.intervals import LEVEL, RESAMPLES
 from mtrans.measure.mistakes import by_construct, known_choices, mistakes
 from mtrans.measure.modality import modality
@@ -79,6 +80,13 @@ def _worst(inputs: Inputs) -> dict[str, Any]:
     return worst_parts(inputs.predictions, **inputs.draws)
 
 
+def _directions(inputs: Inputs) -> dict[str, Any]:
+    found = directions(inputs.predictions, **inputs.draws)
+    if found is None:
+        raise _NothingToSay("fewer than 20 questions ask for left, right, up or down")
+    return found
+
+
 def _calibration(inputs: Inputs) -> dict[str, Any]:
     _need_choices(inputs)
     if not any(is_scored(p) for p in inputs.predictions):
@@ -127,6 +135,7 @@ def _perception(inputs: Inputs) -> dict[str, Any]:
 PARTS: dict[str, tuple[Callable[[Inputs], dict[str, Any]], Callable[[Any], list[str]]]] = {
     "mistakes": (_mistakes, sayings.of_mistakes),
     "worst": (_worst, sayings.of_worst),
+    "directions": (_directions, sayings.of_directions),
     "constructs": (_constructs, sayings.of_constructs),
     "modality": (_modality, sayings.of_modality),
     "perception": (_perception, sayings.of_perception),

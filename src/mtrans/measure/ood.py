@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from mtrans.core.files import write_text
 from mtrans.measure.intervals import Interval, interval_of
 
 Array = NDArray[np.float64]
+
+SCHEMA = 1
+"""Version of the layout of ``ood.json``."""
+
+OOD = "ood.json"
+"""Name of the result in a run folder."""
 
 
 def auroc(inside: Array, outside: Array) -> float:
@@ -60,3 +70,11 @@ def compare(
     out["distance"]["warned_known"] = float((inside["distance"] > threshold).mean())
     out["distance"]["warned_strange"] = float((outside["distance"] > threshold).mean())
     return out
+
+
+def write_ood(run: Path, rows: Sequence[dict[str, Any]], *, known: int) -> Path:
+    """Writes ``ood.json``: ``known`` clips, and ``rows`` of ``name`` and ``scores``."""
+    path = run / OOD
+    document = {"schema": SCHEMA, "known": known, "rows": list(rows)}
+    write_text(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    return path

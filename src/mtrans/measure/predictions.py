@@ -16,7 +16,7 @@ from typing import Any
 
 from mtrans.core.errors import MTransError, did_you_mean
 from mtrans.core.files import Closing, make_folder, write_text
-from mtrans.core.records import Prediction, Turn
+from mtrans.core.records import Prediction, Sample, Turn
 
 PARSES = ("scored", "parsed", "open", "failed")
 """What `Prediction.parse` may say."""
@@ -147,6 +147,13 @@ class PredictionWriter(Closing):
                 )
         if self.path.stat().st_size:
             self.done = {p.id for p in read_predictions(self.path)}
+
+
+def question_of(prediction: Prediction) -> Sample:
+    """Returns the sample that an answer repeats, as it was asked."""
+    names = {f.name for f in dataclasses.fields(Sample)} - {"answer"}
+    kept = {name: getattr(prediction, name) for name in names}
+    return Sample(answer=prediction.target, **kept)
 
 
 def _to_line(prediction: Prediction) -> str:

@@ -90,6 +90,48 @@ def of_worst(found: Found) -> list[str]:
     ]
 
 
+def of_directions(found: Found) -> list[str]:
+    """Says whether the line of motion is seen, and whether the way along it is."""
+    line = f"{pc(found['line'])}{ends(found['line_low'], found['line_high'])}"
+    sense = f"{pc(found['sense'])}{ends(found['sense_low'], found['sense_high'])}"
+    says = [
+        f"The line of motion (left-right or up-down) is right in {line} of {found['n']} answers;"
+        f" guessing gives {pc(found['line_chance'])}.",
+        f"Of the {found['sense_n']} along the right line, {sense} go the right way; guessing gives"
+        " 50.0 %.",
+    ]
+    low, seen = found["sense_low"], found["line_low"]
+    if low is None or seen is None:
+        return says
+    if (split := axes_apart(found)) and seen > found["line_chance"]:
+        says.append(f"{split}.")
+    if seen <= found["line_chance"]:
+        says.append("So it is not shown to see motion.")
+    elif low <= 0.5:
+        says.append("So it sees along which line a thing moves, but not which frame came first.")
+    else:
+        says.append("So it sees motion, and knows something of which frame came first.")
+    return says
+
+
+def axes_apart(found: Found) -> str:
+    """Says that the way is known along one line and not along the other; empty where not shown."""
+    rows = found.get("axes", {})
+    if len(rows) < 2:
+        return ""
+    good, bad = sorted(rows, key=lambda name: -float(rows[name]["sense"]))
+    first, second = rows[good], rows[bad]
+    if None in (first["sense_low"], second["sense_high"]):
+        return ""
+    if first["sense_low"] <= second["sense_high"]:
+        return ""
+    told = [
+        f"{name} in {pc(row['sense'])}{ends(row['sense_low'], row['sense_high'])}"
+        for name, row in ((good, first), (bad, second))
+    ]
+    return f"The way is not known alike: {', '.join(told)}"
+
+
 def of_constructs(found: Found) -> list[str]:
     """Says which construct is hardest, on the question type where constructs differ most."""
     types: dict[str | None, list[Found]] = {}

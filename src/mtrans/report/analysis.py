@@ -7,6 +7,7 @@ from typing import Any
 
 from mtrans.core.records import Score
 from mtrans.measure.constructs import RULES
+from mtrans.measure.directions import GUESS
 from mtrans.measure.sayings import part_name, value_of
 from mtrans.report.plots import Series, line_chart
 
@@ -15,6 +16,7 @@ Part = Mapping[str, Any]
 TITLES = {
     "mistakes": "Kinds of mistakes",
     "worst": "Where it is worst",
+    "directions": "Which way things move",
     "constructs": "By how it is said",
     "modality": "Words against pictures",
     "perception": "Perception or reasoning",
@@ -77,6 +79,24 @@ def _worst(part: Part) -> dict[str, Any]:
     return {"rows": [_row(part_name(row["facts"]), row) | row for row in part["parts"]]}
 
 
+def _directions(part: Part) -> dict[str, Any]:
+    names = {"line": "along the right line", "sense": "the right way, of those"}
+    rows = [
+        _row(
+            name,
+            {
+                "accuracy": part[key],
+                "low": part[f"{key}_low"],
+                "high": part[f"{key}_high"],
+                "chance": {"line": part["line_chance"], "sense": GUESS}[key],
+                "n": {"line": part["n"], "sense": part["sense_n"]}[key],
+            },
+        )
+        for key, name in names.items()
+    ]
+    return {"rows": rows}
+
+
 def _constructs(part: Part) -> dict[str, Any]:
     rows = [_row(row["construct"], row) | row for row in part["rows"]]
     return {"rows": rows, "rules": [(rule.name, rule.about) for rule in RULES]}
@@ -134,6 +154,7 @@ def _bias(part: Part) -> dict[str, Any]:
 VIEWS: dict[str, Callable[[Part], dict[str, Any]]] = {
     "mistakes": _mistakes,
     "worst": _worst,
+    "directions": _directions,
     "constructs": _constructs,
     "modality": _modality,
     "perception": _perception,

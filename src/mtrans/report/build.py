@@ -16,9 +16,10 @@ import jinja2
 import mtrans
 from mtrans.core.files import make_folder, write_text
 from mtrans.core.settings import flatten, settings_to_dict
+from mtrans.measure.verdict import Answer, verdict
 from mtrans.report import contents
 from mtrans.report.analysis import analysis
-from mtrans.report.read import Run, read_run, synthetic_worlds
+from mtrans.report.read import Run, read_document, read_run, synthetic_worlds
 from mtrans.report.robustness import read_robustness, robustness
 from mtrans.report.words import FILTERS
 
@@ -115,6 +116,7 @@ def _page(runs: Sequence[Run]) -> dict[str, Any]:
         missing.append("No frames: without settings.yaml it is not known which ones the model saw.")
     if not run.cost and run.info:
         missing.append("No cost: run.json has no 'cost' entry; the run may not have finished.")
+    disturbed = read_robustness(run.path)
     known_seconds = [p.ms for p in run.predictions if p.ms is not None]
     return {
         "run": run,
@@ -126,7 +128,8 @@ def _page(runs: Sequence[Run]) -> dict[str, Any]:
         "breakdowns": contents.breakdowns(run),
         "confusions": matrices,
         "analysis": analysis(run.analysis),
-        "robustness": robustness(read_robustness(run.path)),
+        "robustness": robustness(disturbed),
+        "verdict": _verdict(run, disturbed),
         "curves": contents.curves(run),
         "clips": strips,
         "unread": [p for p in run.predictions if p.error],
@@ -138,6 +141,16 @@ def _page(runs: Sequence[Run]) -> dict[str, Any]:
         ],
         "missing": missing,
     }
+
+
+def _verdict(run: Run, disturbed: Mapping[str, Any]) -> list[Answer]:
+    return verdict(
+        run.scores,
+        analysis=run.analysis.get("parts"),
+        robustness=disturbed,
+        maps=read_document(run.path / "explain" / "faithfulness.json"),
+        ood=read_document(run.path / "ood.json"),
+    )
 
 
 def _circumstances(run: Run) -> dict[str, dict[str, Any]]:

@@ -34,6 +34,7 @@ def breakdowns(run: Run) -> list[dict[str, Any]]:
     return [
         {"key": key, "metrics": names, "rows": [{"value": v, "scores": s} for v, s in rows.items()]}
         for key, rows in tables.items()
+        if len(rows) > 1  # a single part is the whole
     ]
 
 

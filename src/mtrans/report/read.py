@@ -152,6 +152,15 @@ def _read_log(run: Run) -> None:
         run.missing.append(f"{bad} damaged lines of log.jsonl were left out of the curves.")
 
 
+def read_document(path: Path, schema: int = 1) -> dict[str, Any]:
+    """Reads a JSON document of a run; empty where there is none of this version."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return dict(document) if document["schema"] == schema else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}  # it is made again
+
+
 def synthetic_worlds(run: Run) -> list[str]:
     """Returns the generators whose clips the run used; empty for real footage."""
     found = {str(p.facts["world"]) for p in run.predictions if p.facts.get("world")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from mtrans.core.records import Score
 from mtrans.measure.robustness import ROBUSTNESS, SCHEMA
 from mtrans.report.plots import Series, line_chart
+from mtrans.report.read import read_document
 
 FOLDER = "robustness"
 """Folder of the run that `mtrans robustness` writes to."""
@@ -30,11 +30,7 @@ LINES = 6
 
 def read_robustness(run: Path) -> dict[str, Any]:
     """Reads a run's ``robustness.json``; empty where there is none of this version."""
-    try:
-        document = json.loads((run / FOLDER / ROBUSTNESS).read_text(encoding="utf-8"))
-        return dict(document) if document["schema"] == SCHEMA else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}  # it is made again
+    return read_document(run / FOLDER / ROBUSTNESS, SCHEMA)
 
 
 def robustness(document: Mapping[str, Any]) -> dict[str, Any]:

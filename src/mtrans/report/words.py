@@ -35,6 +35,11 @@ def signed(value: float | None, digits: int = 1, metric: str = SHARE) -> str:
     return ("+" if value > 0 else "\N{MINUS SIGN}") + text
 
 
+def tied(text: str) -> str:
+    """Returns a sentence whose numbers do not part from their percent signs at a line's end."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
 def count(value: float | None) -> str:
     """Returns 1234567 as ``1,234,567``."""
     return NOTHING if value is None else f"{value:,.0f}"
@@ -128,6 +133,7 @@ FILTERS = {
         percent,
         points,
         signed,
+        tied,
         count,
         large,
         duration,
