@@ -59,6 +59,43 @@ def show(
         _show(publish(plan, folder), folder)
 
 
+@study.command("routing")
+def routing(
+    folder: Annotated[Path, typer.Argument(help="The study's folder.")],
+    questions: Annotated[int, typer.Option(min=1, help="Test questions of each type.")] = 100,
+) -> None:
+    """Table what routers (DAR) do in a study's finished runs; trains nothing.
+
+    Entropy over training, shares of masks by type of question, agreement of seeds, drift: beside
+    the study's tables as routing.md, routing.csv, routing.json and a picture for each contender.
+    """
+    from mtrans.core.files import write_text
+    from mtrans.report.study import routing_pictures
+    from mtrans.study.jobs import StudyError
+    from mtrans.study.routing_study import routing_markdown, study_routing, write_routing
+    from mtrans.study.run import load_studies, tables_of
+
+    output.quiet_libraries()
+    plans = load_studies(folder)
+    nothing: StudyError | None = None
+    shown = 0
+    for plan in plans:
+        place = tables_of(plan, folder)
+        try:
+            found = study_routing(plan, folder, questions)
+        except StudyError as error:
+            nothing = error
+            continue
+        shown += 1
+        write_routing(found, place)
+        for name, picture in routing_pictures(found):
+            write_text(place / name, picture)
+        print(routing_markdown(found))
+        print(f"tables: {place / 'routing.md'}, {place / 'routing.csv'}")
+    if not shown and nothing is not None:
+        raise nothing
+
+
 @study.command("keep")
 def keep(
     folder: Annotated[Path, typer.Argument(help="The study's folder.")],

@@ -27,6 +27,8 @@ from mtrans.study.front import Point
 STYLE = (
     "svg{background:#fff}text{font:10px sans-serif;fill:#444}.grid{stroke:#ddd}"
     ".line{fill:none;stroke:#2563a8;stroke-width:1.5}.thin{stroke:#999;stroke-width:1}"
+    ".s1,.t1{stroke:#b4540a}.s2,.t2{stroke:#2d7d46}.s3,.t3{stroke:#8b3a8f}.s4,.t4{stroke:#666}"
+    ".s5,.t5{stroke:#b02a37}.t0{stroke:#2563a8}text[class]{stroke-width:.3}"
     ".dot{fill:#fff;stroke:#2563a8;stroke-width:1.5}.on{fill:#2563a8}"
 )
 """Looks of a picture that stands outside a report."""
@@ -83,15 +85,22 @@ def front_chart(
         )
         parts.append(f'<text x="{x + 5}" y="{y - 4}">{p.number}</text>')
     best = "; ".join(f"{p.label} {short(p.value, percent)}" for p in points if p.front)
-    head = ' xmlns="http://www.w3.org/2000/svg" width="620"' if alone else ""
-    style = f"<style>{STYLE}</style>" if alone else ""
-    return Markup(
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}"{head} role="img"'
-        f' aria-label="{escape(f"{title}; on the front: {best}")}">'
-        + style
-        + "".join(parts)
-        + "</svg>"
+    svg = Markup(
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
+        f' aria-label="{escape(f"{title}; on the front: {best}")}">' + "".join(parts) + "</svg>"
     )
+    return stand_alone(svg) if alone else svg
+
+
+def stand_alone(svg: Markup, legend: Sequence[str] = ()) -> Markup:
+    """Makes a report's chart a picture of its own: with its style, and a legend of its lines."""
+    names = "".join(
+        f'<text class="t{i}" x="{LEFT + 6}" y="{TOP + 10 + 12 * i}">{escape(name)}</text>'
+        for i, name in enumerate(legend)
+    )
+    head = '<svg xmlns="http://www.w3.org/2000/svg" width="620" '
+    body = str(svg).replace("<svg ", head, 1).replace(">", f"><style>{STYLE}</style>", 1)
+    return Markup(body.replace("</svg>", f"{names}</svg>"))
 
 
 def _lines(points: Sequence[Point], at: object) -> list[str]:

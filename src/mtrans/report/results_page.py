@@ -87,6 +87,8 @@ def _section(folder: Path, plans: list[tuple[StudyPlan, Path, str]], place: str)
     routing = folder / "routing.md"
     if routing.exists():
         lines += [routing.read_text("utf-8").rstrip(), ""]
+        for picture in sorted(folder.glob("routing-*.svg")):
+            lines += [f"![{picture.stem}]({place}/{folder.name}/{picture.name})", ""]
     for notes in _notes(folder):
         lines += [_deeper(notes.read_text("utf-8"), 2), ""]
     return lines

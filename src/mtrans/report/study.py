@@ -8,12 +8,13 @@ from typing import Any
 
 from mtrans.measure.units import is_share
 from mtrans.report.build import fill, write_page
-from mtrans.report.pareto import front_chart
+from mtrans.report.pareto import front_chart, stand_alone
 from mtrans.report.plots import Series, line_chart
 from mtrans.study.front import COSTS, points, row_label
 from mtrans.study.plan import StudyPlan, text
 from mtrans.study.plan_file import plan_to_dict
 from mtrans.study.results import Results, Row
+from mtrans.study.routing_study import RoutingFound
 from mtrans.study.tables import about, columns, part_of, slices
 
 LINES = 6
@@ -131,6 +132,26 @@ def cost_pictures(results: Results) -> Iterator[tuple[str, str]]:
     for data in results.plan.data:
         for chart in fronts(results.of(data.name), alone=True):
             yield f"cost-{data.name}-{chart['cost'].replace('_', '-')}.svg", str(chart["svg"])
+
+
+def routing_pictures(found: Sequence[RoutingFound]) -> Iterator[tuple[str, str]]:
+    """Yields name and contents of a picture of each contender's entropy over training."""
+    for one in found:
+        values = [v for v in one.entropy.values() if len(v) == len(one.steps) and v]
+        if not values:
+            continue
+        routers = range(len(values[0][0]))
+        lines = [
+            Series(
+                f"router {i + 1}",
+                one.steps,
+                [sum(v[t][i] for v in values) / len(values) for t in range(len(one.steps))],
+            )
+            for i in routers
+        ][:LINES]
+        svg = line_chart(lines, title=f"entropy of the routers of {one.contender}")
+        name = "".join(c if c.isalnum() else "-" for c in one.contender)
+        yield f"routing-{name}.svg", str(stand_alone(svg, [line.name for line in lines]))
 
 
 def _series(name: str, points: Sequence[tuple[float, Any]]) -> Series:

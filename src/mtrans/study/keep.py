@@ -44,7 +44,7 @@ def keep(plan: StudyPlan, folder: Path, place: Path) -> Path:
     if not (source / "table.md").exists():
         raise StudyError(f"'{source}' has no table yet; `mtrans study show {folder}` writes it")
     make_folder(place)
-    for old in (*place.glob("cost-*.svg"), *(place / name for name in TABLES)):
+    for old in (*place.glob("*-*.svg"), *(place / name for name in TABLES)):
         old.unlink(missing_ok=True)
     # the plan of somebody's own clips says where they lie, which is nobody else's business
     plans = (PLAN_FILE,) if all(data.world for data in plan.data) else ()
