@@ -38,6 +38,42 @@ def test_robustness_writes_numbers_and_the_section(
     assert "undisturbed" in again.out
 
 
+def test_without_data_the_answered_questions_are_asked(
+    mtrans: Command, copy: Path, small: Path
+) -> None:
+    assert mtrans("eval", copy, "--data", small / "train.jsonl", "--overwrite").status == 0
+    words = ["robustness", copy, "--only", "blank", "jpeg", "--quick", "--clips", "3"]
+    done = mtrans(*words)
+    assert done.status == 0, done.err
+    document = json.loads((copy / "robustness" / "robustness.json").read_text())
+    assert [(r["name"], r["severity"]) for r in document["rows"]] == [("blank", 5), ("jpeg", 3)]
+    assert document["clean"]["clusters"] == 3
+    lines = (copy / "predictions.jsonl").read_text().splitlines()
+    changed = [json.dumps({**json.loads(line), "question": "who ?"}) for line in lines]
+    (copy / "predictions.jsonl").write_text("\n".join(changed) + "\n")
+    one_line_error(mtrans(*words), "give the manifest with --data")
+
+
+def test_explain_tests_maps_on_many_clips_and_goes_on(
+    mtrans: Command, copy: Path, small: Path
+) -> None:
+    words = ["explain", copy, "--data", small / "train.jsonl", "--clips"]
+    done = mtrans(*words, "2")
+    assert done.status == 0, done.err
+    lines = (copy / "explain" / "maps.jsonl").read_text().splitlines()
+    assert len(lines) == 2
+    done = mtrans(*words, "3")
+    assert done.status == 0, done.err
+    again = (copy / "explain" / "maps.jsonl").read_text().splitlines()
+    assert again[:2] == lines
+    found = json.loads((copy / "explain" / "faithfulness.json").read_text())
+    assert found["n"] == 3
+    assert {m["name"] for m in found["maps"]} >= {"occlusion", "gradient x input"}
+    assert "Can its maps be trusted?" in (copy / "report.html").read_text()
+    one_line_error(mtrans(*words, "2", "--seed", "1"), "another model, training or seed")
+    one_line_error(mtrans(*words[:-1]), "give --clip ID")
+
+
 def test_explain_writes_a_page(mtrans: Command, copy: Path, small: Path, tmp_path: Path) -> None:
     out = tmp_path / "why.html"
     done = mtrans("explain", copy, "--data", small / "train.jsonl", "--clip", "0-way", "--out", out)
@@ -64,6 +100,9 @@ def test_a_strange_clip_is_warned_of_on_request(
     assert done.status == 0, done.err
     assert "fitted on 18 clips" in done.out
     assert "50.0" in done.out
+    kept = json.loads((copy / "ood.json").read_text())
+    assert [row["name"] for row in kept["rows"]] == ["windows"]
+    assert set(kept["rows"][0]["scores"]) == {"distance", "confidence"}
     dataclasses.replace(read_gaussian(copy), threshold=1e9).save(copy)
     assert "unlike" not in mtrans(*ask).err
     dataclasses.replace(read_gaussian(copy), threshold=0.0).save(copy)

@@ -122,6 +122,9 @@ def test_limit_draws_whole_clips(samples: list[Sample]) -> None:
     assert len({s.video for s in some}) == 3
     assert choose(samples, 5, seed=1) == some
     assert choose(samples, None) == samples
+    two = choose(samples, None, seed=1, clips=2)
+    assert len({s.video for s in two}) == 2
+    assert two == [s for s in samples if s.video in {t.video for t in two}]
 
 
 def test_what_is_asked_for_is_checked() -> None:

@@ -99,7 +99,7 @@ def test_use_of_time_follows_the_interval() -> None:
 
 def test_disturbances_are_compared_at_one_strength_and_black_is_told_apart() -> None:
     calm = said(verdict(SCORES, robustness=ROBUST), "calm")
-    assert "At medium strength these take most of its right answers: noise 30.0 %." in calm
+    assert "At medium strength these cost the most of its right answers: noise 30.0 %." in calm
     assert "Less than a tenth is lost to JPEG compression." in calm
     assert "Shown nothing but black, it is right in 28.0 % (guessing 25.0 %)." in calm
 

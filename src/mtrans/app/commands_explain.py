@@ -14,9 +14,17 @@ from mtrans.app.commands_model import Device, open_predictor
 def explain(
     run: Annotated[str, typer.Argument(help="A run folder, an adapter folder, or a backbone.")],
     data: Annotated[Path, typer.Option(help="Manifest that has the question.")],
-    clip: Annotated[str, typer.Option(help="Id of the question.")],
+    clip: Annotated[str | None, typer.Option(help="Id of the question.")] = None,
+    clips: Annotated[
+        int | None,
+        typer.Option(min=2, help="No page: on how many of so many clips each map is true."),
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The HTML file.", show_default="explain-ID.html")
+        Path | None,
+        typer.Option(
+            help="The HTML file; with --clips a folder.",
+            show_default="explain-ID.html; RUN/explain",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the random orders maps are held against.")] = 0,
     device: Device = None,
@@ -24,12 +32,20 @@ def explain(
     """Show what an answer rests on: frames, places, words and routes, in one HTML file.
 
     Every map stands beside curves that say whether it is any better than random; one that is not
-    says so. docs/explain.md says how each is made.
+    says so. With --clips the maps of one question about each of so many clips are tested, which
+    tells whether to trust maps of this model at all; the result stands in the run's report.html.
+    docs/explain.md says how each map is made.
     """
     from mtrans.app.data import as_samples, check_model
     from mtrans.core.errors import SettingsError, did_you_mean
 
     check_model(run)
+    if (clip is None) == (clips is None):
+        raise SettingsError("give --clip ID for one page, or --clips N to test the maps on N clips")
+    if clips is not None:
+        _test_maps(run, data, clips, out, seed, device)
+        return
+    assert clip is not None
     samples = {s.id: s for s in as_samples(data)}
     if clip not in samples:
         near = did_you_mean(clip, samples) if len(samples) < 2000 else ""
@@ -55,3 +71,31 @@ def explain(
     for one in found.maps:
         print(f"{one.name}: {one.faith['says']}")
     print(f"page: {path}")
+
+
+def _test_maps(
+    run: str, data: Path, clips: int, out: Path | None, seed: int, device: str | None
+) -> None:
+    from mtrans.app.data import as_samples
+    from mtrans.core.errors import SettingsError
+
+    samples = as_samples(data)
+    output.quiet_libraries()
+    from mtrans.infer.explain_many import drawn, explain_many
+    from mtrans.measure.faith import FAITHFULNESS
+
+    predictor = open_predictor(run, device, None)
+    folder = out or (None if predictor.run is None else predictor.run.path / "explain")
+    if folder is None:
+        raise SettingsError(f"'{run}' has no run folder to write to; give --out")
+    with output.progress("explaining") as step:
+        found = explain_many(
+            predictor, drawn(samples, clips, seed), folder, seed=seed, progress=step
+        )
+    for line in found["says"]:
+        print(line)
+    print(f"maps:   {folder / FAITHFULNESS}")
+    if predictor.run is not None and out is None:
+        from mtrans.report.build import build
+
+        print(f"report: {build(predictor.run.path)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,41 +17,66 @@ def ood(
     known: Annotated[
         Path | None, typer.Option(help="Clips of the same kind, not trained on.")
     ] = None,
-    strange: Annotated[Path | None, typer.Option(help="Clips of another kind.")] = None,
+    strange: Annotated[
+        list[Path] | None, typer.Option(help="Clips of another kind; repeatable.")
+    ] = None,
     device: Device = None,
 ) -> None:
     """Say when a clip is unlike those a run was trained on.
 
     With --fit, ood.npz in the run folder keeps what training clips look like to the model, and
     `mtrans ask --warn-ood` warns of others. With --known and --strange it measures how well
-    distance and confidence tell the two apart (AUROC: 50 is chance, 100 is never wrong).
+    distance and confidence tell the two apart (AUROC: 50 is chance, 100 is never wrong), writes
+    ood.json and adds the answer to the run's report.html.
     """
     from mtrans.app.data import as_samples, check_model
     from mtrans.core.errors import SettingsError
 
-    if (known is None) != (strange is None) or (fit is None and known is None):
+    if (known is None) == bool(strange) or (fit is None and known is None):
         raise SettingsError("give --fit TRAIN.jsonl, or both --known and --strange, or all three")
     check_model(run)
     output.quiet_libraries()
     from mtrans.infer.gaussian import read_gaussian
     from mtrans.infer.ood import fit_run, scores
-    from mtrans.measure.ood import compare
+    from mtrans.measure.ood import compare, write_ood
 
     predictor = open_predictor(run, device, None)
     if fit is not None:
         found = fit_run(predictor, as_samples(fit))
         print(f"fitted on {found.n} clips; usual limit of the distance {found.threshold:.1f}")
-    if known is None or strange is None:
+    if known is None or not strange:
         return
-    inside, outside = (scores(predictor, as_samples(path)) for path in (known, strange))
-    rows = compare(inside, outside, read_gaussian(Path(run)).threshold)
-    made = output.table("score", "AUROC %", "95 % interval", title=f"{strange} against {known}")
-    for name, row in rows.items():
-        interval = output.numbers("accuracy", row["low"], row["high"])
-        made.add_row(name, output.percent(row["auroc"]), interval)
-    output.console().print(made)
-    warned = rows["distance"]
-    print(
-        f"a warning comes with {output.percent(warned['warned_known'])} % of the known clips and"
-        f" {output.percent(warned['warned_strange'])} % of the strange ones"
+    limit = read_gaussian(Path(run)).threshold
+    inside = scores(predictor, as_samples(known))
+    rows = []
+    for path in strange:
+        measured = compare(inside, scores(predictor, as_samples(path)), limit)
+        rows.append({"name": _world(path), "file": path.name, "scores": measured})
+    _show(rows, known)
+    written = write_ood(Path(run), rows, known=len(inside["distance"]))
+    print(f"numbers: {written}")
+    from mtrans.report.build import build
+
+    print(f"report:  {build(Path(run))}")
+
+
+def _show(rows: list[dict[str, Any]], known: Path) -> None:
+    made = output.table(
+        "strange clips", "score", "AUROC %", "95 % interval", title=f"against {known}"
     )
+    for row in rows:
+        for name, score in row["scores"].items():
+            interval = output.numbers("accuracy", score["low"], score["high"])
+            made.add_row(row["name"], name, output.percent(score["auroc"]), interval)
+    output.console().print(made)
+    for row in rows:
+        warned = row["scores"]["distance"]
+        print(
+            f"{row['name']}: a warning comes with {output.percent(warned['warned_known'])} % of the"
+            f" known clips and {output.percent(warned['warned_strange'])} % of the strange ones"
+        )
+
+
+def _world(path: Path) -> str:
+    """Returns what clips are called: the file, or its folder where it is named for a split."""
+    return path.parent.name if path.stem in ("train", "val", "test", "data") else path.stem

@@ -52,12 +52,13 @@ def query_features(
 
 
 def one_a_clip(samples: Sequence[Sample]) -> list[Sample]:
-    """Returns the first question about each clip.
+    """Returns a question about each clip: the first with candidates, or the first.
 
     Raises:
         SettingsError: No question has a video.
     """
-    chosen = [asked[0] for asked in clips_of(samples).values()]
+    parts = clips_of(samples).values()
+    chosen = [next((s for s in asked if s.choices), asked[0]) for asked in parts]
     if not chosen:
         raise SettingsError("no question has a video; a clip's strangeness needs clips")
     return chosen
@@ -81,17 +82,17 @@ def scores(predictor: Predictor, samples: Sequence[Sample]) -> dict[str, Array]:
 
     Args:
         predictor: A model whose run holds a fit.
-        samples: Questions; the first about each clip is taken.
+        samples: Questions; one about each clip is taken, with candidates where there is one.
 
     Returns:
-        ``distance`` float[n]; and where all have candidates ``confidence`` float[n], 1 less the
-        largest probability.
+        ``distance`` float[n]; and ``confidence`` float[m], 1 less the largest probability, of the
+        m clips whose question has candidates, where there are any.
     """
     fitted = read_gaussian(_run(predictor))
     samples = one_a_clip(samples)
     out = {"distance": fitted.distance(query_features(predictor, samples))}
-    if all(s.choices for s in samples):
-        answered = predictor.predict(samples, use_cache=False, errors="raise")
+    if some := [s for s in samples if s.choices]:
+        answered = predictor.predict(some, use_cache=False, errors="raise")
         out["confidence"] = 1 - np.array([max(p.probabilities or (1.0,)) for p in answered])
     return out
 

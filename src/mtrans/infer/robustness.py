@@ -60,24 +60,27 @@ def plan(
     return made
 
 
-def choose(samples: Sequence[Sample], limit: int | None, seed: int = 0) -> list[Sample]:
-    """Returns the questions about randomly drawn clips, whole clips until `limit` is reached.
+def choose(
+    samples: Sequence[Sample], limit: int | None, seed: int = 0, *, clips: int | None = None
+) -> list[Sample]:
+    """Returns the questions about randomly drawn clips, whole clips until a limit is reached.
 
     Args:
         samples: All questions.
-        limit: About how many; None takes all.
+        limit: About how many questions; None takes all.
         seed: Of the draw.
+        clips: How many clips; None takes all.
     """
-    if limit is None or limit >= len(samples):
+    if (limit is None or limit >= len(samples)) and clips is None:
         return list(samples)
-    clips: dict[Any, list[Sample]] = {}
+    asked: dict[Any, list[Sample]] = {}
     for sample in samples:
-        clips.setdefault((sample.video, sample.start, sample.end), []).append(sample)
-    parts = list(clips.values())
+        asked.setdefault((sample.video, sample.start, sample.end), []).append(sample)
+    parts = list(asked.values())
     random.Random(seed).shuffle(parts)
     chosen: set[str] = set()
-    for part in parts:
-        if len(chosen) >= limit:
+    for part in parts[:clips]:
+        if limit is not None and len(chosen) >= limit:
             break
         chosen |= {sample.id for sample in part}
     return [sample for sample in samples if sample.id in chosen]

@@ -134,7 +134,7 @@ def calm(robustness: Found) -> list[str]:
         where = "At medium strength" if not strong else "At the strengths tested"
         if hurt:
             named = ", ".join(f"{_name(r)} {pc(r['drop'])}" for r in hurt[:LISTED])
-            lines.append(f"{where} these take most of its right answers: {named}.")
+            lines.append(f"{where} these cost the most of its right answers: {named}.")
         else:
             lines.append(f"{where} nothing is shown to take a tenth of its right answers.")
         if calm:
