@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO_OUT ?= runs/demo
 
-.PHONY: help demo test test-slow lint format docs results clean
+.PHONY: help demo test test-slow lint format docs findings results clean
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -37,6 +37,10 @@ docs: $(STAMP)   ## regenerate the command reference, the pages of data sets and
 	$(BIN)/python -m mtrans.app.reference > docs/commands.md
 	$(BIN)/python -m mtrans.app.datasets > docs/datasets.md
 	$(BIN)/python -m mtrans.app.connectors > docs/connectors.md
+
+findings: $(STAMP) ## write docs/FINDINGS.md from the tables in docs/results
+	$(BIN)/python -m mtrans.app.findings write docs/results > docs/FINDINGS.tmp
+	mv docs/FINDINGS.tmp docs/FINDINGS.md
 
 results: $(STAMP) ## regenerate docs/RESULTS.md from the kept tables of studies
 	$(BIN)/mtrans study results --out docs/RESULTS.md

@@ -1,0 +1,163 @@
+"""docs/FINDINGS.md: what kept results say of MQT, UniFusion and DAR, in sentences with intervals.
+
+    docs/results/<study>/results.json    tables of studies
+    docs/results/analysis/<world>.json   `python -m mtrans.app.findings collect`
+
+Nothing here is written by hand but the questions: whether a sentence says "yes" or "not shown"
+follows from the interval. A finding whose numbers are not there names the study that gives them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mtrans.core.errors import MTransError
+from mtrans.measure.sayings import ends, pc
+from mtrans.report.findings_analysis import calibration, order, routes, strange, true_maps, worn
+
+HEAD = """# Findings
+
+What the analyses say about the three parts of the method, multi-layer temporal querying (MQT),
+early fusion of text (UniFusion) and routed attention (DAR), on the synthetic worlds with the
+embedded model `tiny`. Written by `make findings` from the tables in `docs/results/`; do not edit.
+Intervals hold with 95 %, whole clips drawn anew; seeds of a contender are pooled. The worlds tell
+designs apart; nothing here is about camera footage.
+"""
+
+PARTS = {
+    "no-mqt": "MQT",
+    "no-fusion": "UniFusion",
+    "no-dar": "DAR",
+    "no-fusion-no-dar": "UniFusion and DAR",
+    "no-mqt-no-fusion": "MQT and UniFusion",
+    "none": "all three",
+}
+"""Contenders of the ablation studies, and what they lack."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding.
+
+    Attributes:
+        title: What was asked.
+        lines: Sentences, each a list item.
+        table: Head and rows; empty without.
+        command: What gives its numbers.
+    """
+
+    title: str
+    lines: Sequence[str]
+    table: Sequence[Sequence[str]] = ()
+    command: str = ""
+
+
+def findings(folder: Path) -> str:
+    """Returns the page.
+
+    Args:
+        folder: ``docs/results``.
+
+    Raises:
+        MTransError: A file is damaged, or there is none.
+    """
+    studies = [d for d in _read(folder.rglob("results.json")) if d.get("rows")]
+    analyses = _read(folder.glob("analysis/*.json"))
+    if not studies and not analyses:
+        raise MTransError(f"'{folder}' holds no results.json and no analysis/*.json")
+    parts = [Finding(*f) for d in analyses for f in order(d)]
+    parts += [*_whole(studies), _ablation(studies)]
+    for make in (routes, worn, calibration, true_maps, strange):
+        parts += [Finding(*f) for d in analyses for f in make(d)]
+    return HEAD + "".join(_text(n, part) for n, part in enumerate(parts, 1))
+
+
+def _read(paths: Iterator[Path]) -> list[dict[str, Any]]:
+    out = []
+    for path in sorted(paths):
+        try:
+            out.append(dict(json.loads(path.read_text(encoding="utf-8"))))
+        except (OSError, ValueError, TypeError) as error:
+            raise MTransError(f"'{path}' is damaged ({error}); make it again") from error
+    return out
+
+
+def _text(number: int, part: Finding) -> str:
+    lines = [f"\n## {number}. {part.title}\n\n", *(f"- {line}\n" for line in part.lines)]
+    if part.table:
+        head, *rows = part.table
+        lines += [f"\n| {' | '.join(head)} |\n", "|---" * len(head) + "|\n"]
+        lines += [f"| {' | '.join(row)} |\n" for row in rows]
+    if part.command:
+        lines.append(f"\nCommand: `{part.command}`\n")
+    return "".join(lines)
+
+
+def _whole(studies: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    """What the whole method is worth against contenders, one finding a study without ablations."""
+    for document in studies:
+        rows = [r for r in document["rows"] if not r["point"]]
+        others = [r for r in rows if r["against"]]
+        names = {r["contender"] for r in rows}
+        if "mtrans" not in names or not others or names & set(PARTS):
+            continue
+        world, first = rows[0]["data"], rows[0]["overall"]
+        plan = document["plan"]["data"]
+        clips = next((d.get("train") for d in plan if d["name"] == world), None)
+        lines = [
+            f"`mtrans`, the whole method, is right in {_score(first)} of {first['n']} answers of"
+            f" {len(rows[0]['seeds'])} seeds; guessing gives {pc(first['chance'])}."
+        ]
+        lines += [_against(r) for r in others]
+        lines += _unlearned(rows[0])
+        title = f"What the whole method is worth on `{world}` ({clips} training clips)"
+        yield Finding(title, lines, command=f"mtrans study run studies/{world}.yaml --out STUDY")
+
+
+def _against(row: Mapping[str, Any]) -> str:
+    gap = row["against"]
+    low, high = 100 * gap["low"], 100 * gap["high"]
+    size = f"{100 * gap['difference']:+.1f} points ({low:+.1f} to {high:+.1f})"
+    shown = "" if low > 0 or high < 0 else "; no difference is shown"
+    return f"`{row['contender']}`: {_score(row['overall'])}, {size} against it{shown}."
+
+
+def _unlearned(row: Mapping[str, Any]) -> list[str]:
+    """The negative part: types of question on which guessing does as well."""
+    lines = []
+    for name, score in row["types"].items():
+        if score["chance"] is not None and score["low"] <= score["chance"]:
+            kind = name.replace("_", " ")
+            lines.append(
+                f"Not learned: {kind}, {_score(score)}, where guessing gives {pc(score['chance'])}."
+            )
+    return lines
+
+
+def _ablation(studies: Sequence[Mapping[str, Any]]) -> Finding:
+    title = "What each part is worth: switched off one at a time and in pairs"
+    command = "mtrans study run studies/ablation-WORLD.yaml --out STUDY"
+    table: list[list[str]] = [["world", "without", "accuracy", "difference in points", "verdict"]]
+    for document in studies:
+        for row in document["rows"]:
+            if row["contender"] not in PARTS or not row["against"] or row["point"]:
+                continue
+            gap = row["against"]
+            apart = "costs" if gap["high"] < 0 else "gains" if gap["low"] > 0 else "not shown"
+            ends_of = f"[{100 * gap['low']:+.1f}, {100 * gap['high']:+.1f}]"
+            size = f"{100 * gap['difference']:+.1f} {ends_of}"
+            table.append(
+                [row["data"], PARTS[row["contender"]], _score(row["overall"]), size, apart]
+            )
+    if len(table) == 1:
+        line = "Not measured yet: no kept results.json has the contenders of the ablation studies."
+        return Finding(title, [line], command=command)
+    return Finding(title, ["Differences are paired, against the whole method."], table, command)
+
+
+def _score(score: Mapping[str, Any]) -> str:
+    return f"{pc(score['value'])}{ends(score['low'], score['high'])}"

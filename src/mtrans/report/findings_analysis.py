@@ -1,0 +1,252 @@
+"""The findings that stand on collected analyses: order, routes, disturbance, confidence, maps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mtrans.measure.sayings import axes_apart, ends, pc
+
+Found = Mapping[str, Any]
+
+Entry = tuple[str, Sequence[str], Sequence[Sequence[str]], str]
+"""Title, sentences, table, command."""
+
+ORDER_COMMAND = (
+    "mtrans robustness RUN --data TEST.jsonl --only reverse shuffle still --severities 5"
+    " --limit 800 --out RUN/order"
+)
+
+DECIDED = 0.35
+"""Entropy, in nats, below which a router is said to decide: half of an even choice of two."""
+
+FIRST = "mtrans"
+"""The contender whose routes, maps and strange clips are told."""
+
+
+def order(document: Found) -> Iterator[Entry]:
+    """Is the line of motion seen, and its sense? Does order change the answers it should?"""
+    rows = document["contenders"]
+    seen = {name: c["directions"] for name, c in rows.items() if c.get("directions")}
+    if seen:
+        lines = []
+        floor = max(0.5, seen["text"]["sense"] if "text" in seen else 0.5)
+        for name, d in seen.items():
+            line = f"{pc(d['line'])}{ends(d['line_low'], d['line_high'])}"
+            sense = f"{pc(d['sense'])}{ends(d['sense_low'], d['sense_high'])}"
+            each = ", ".join(f"{100 * v:.0f}" for v in rows[name].get("senses", {}).values())
+            lines.append(
+                f"`{name}`: line {line}, sense {sense} of those (by seed {each});"
+                f" {_order(d, floor)}.{_split(d)}"
+            )
+        lines.insert(0, _intro(seen, floor))
+        title = f"Seeing motion, and knowing which frame came first (`{document['data']}`)"
+        yield title, lines, (), "mtrans analyze RUN --only directions"
+    known = {name: c["temporal"] for name, c in rows.items() if c.get("temporal")}
+    if known:
+        table = [["contender", "seeds", "clip", "should change: do", "should stay: change"]]
+        table[0] += ["difference in points", "followed"]
+        lines = []
+        for name, t in known.items():
+            table += [_order_row(name, t, row) for row in t["rows"]]
+            back = next((r for r in t["rows"] if r["name"] == "reverse"), None)
+            if back is not None and back["low"] is not None:
+                word = "uses" if back["low"] > 0 else "is not shown to use"
+                size = f"{100 * back['sensitivity']:+.1f} points{ends(back['low'], back['high'])}"
+                each = ", ".join(f"seed {s} {100 * v:+.1f}" for s, v in t["by_seed"].items())
+                lines.append(
+                    f"`{name}` {word} the order of frames: reversed, {size} more changes where it"
+                    f" should change than where it should not ({each})."
+                )
+        title = f"Frames reversed or shuffled: which answers change (`{document['data']}`)"
+        yield title, lines, table, ORDER_COMMAND
+
+
+def _intro(seen: Mapping[str, Found], floor: float) -> str:
+    line = "The line of motion can be had without order, its sense can not; guessing gives 50 %."
+    if "text" not in seen or floor <= 0.5:
+        return line
+    return (
+        f"{line} `text` sees no frame and has {pc(floor)} of senses on these clips; a sense counts"
+        " as seen where the interval lies above that."
+    )
+
+
+def _order(d: Found, floor: float) -> str:
+    if d["line_low"] <= d["line_chance"]:
+        return "it is not shown to see motion"
+    if d["sense_low"] <= floor:
+        return "it sees motion, not its sense"
+    return "it sees motion and something of its sense"
+
+
+def _split(d: Found) -> str:
+    told = axes_apart(d) if d["line_low"] > d["line_chance"] else ""
+    return f" {told}." if told else ""
+
+
+def _order_row(name: str, found: Found, row: Found) -> list[str]:
+    size = f"{100 * row['sensitivity']:+.1f}{ends(row['low'], row['high'])}"
+    followed = ""
+    if row.get("followed") is not None:
+        reach = ends(row["followed_low"], row["followed_high"])
+        followed = f"{pc(row['followed'])}{reach} of {row['asked']}"
+    seeds = ", ".join(map(str, found["seeds"]))
+    change, stay = (f"{pc(row[f'flips_{k}'])} of {row[f'should_{k}']}" for k in ("change", "stay"))
+    return [name, seeds, row["name"], change, stay, size, followed]
+
+
+def routes(document: Found) -> Iterator[Entry]:
+    """Does the router of DAR decide, and did it learn to?"""
+    for name, contender in document["contenders"].items():
+        found = contender.get("routing")
+        if name != FIRST or not found:
+            continue
+        first, last = (_mean([pair[k] for pair in found.values()]) for k in (0, 1))
+        told = [
+            f"router {i} {a:.2f} and {b:.2f}"
+            for i, (a, b) in enumerate(zip(first, last, strict=True), 1)
+        ]
+        lines = [
+            "Entropy of the routing probabilities at the first and the last logged step, in nats,"
+            f" mean over {len(found)} seeds: {', '.join(told)}. An even choice between two masks"
+            " has 0.69, among four 1.39."
+        ]
+        if max(first) < DECIDED:
+            lines.append("Routers are near a single mask from the start: deciding is not learned.")
+        elif max(last) < DECIDED:
+            lines.append("Routers learn to decide for a mask.")
+        else:
+            lines.append("Some routers stay with a mixture of masks.")
+        lines.append("What routing is worth is the ablation's question, not this one's.")
+        title = f"Whether routes are decided (`{document['data']}`)"
+        yield title, lines, (), "mtrans adapt (routing_entropy in log.jsonl)"
+
+
+def worn(document: Found) -> Iterator[Entry]:
+    """What disturbs it, at medium strength and at the most severe."""
+    for name, contender in document["contenders"].items():
+        found = contender.get("robustness")
+        if name != FIRST or not found:
+            continue
+        clean = found["clean"]
+        by_name: dict[str, list[Found]] = {}
+        for row in found["rows"]:
+            by_name.setdefault(row["name"], []).append(row)
+        shown = [max(rows, key=lambda r: -abs(r["severity"] - 3)) for rows in by_name.values()]
+        shown.sort(key=lambda r: -r["drop"])
+        hurt = [r for r in shown if r["drop_low"] is not None and r["drop_low"] > 0.1]
+        calm = [r for r in shown if r["drop_high"] is not None and r["drop_high"] < 0.1]
+        lines = [
+            f"Undisturbed {pc(clean['accuracy'])}{ends(clean['low'], clean['high'])} of"
+            f" {clean['n']} answers about {clean['clusters']} clips are right (seed"
+            f" {found['seed']}).",
+            f"Shown to take more than a tenth of them: {_list(hurt)}.",
+            f"Shown to take less than a tenth: {_list(calm)}.",
+        ]
+        table = [["perturbation", "severity", "right", "share of right answers lost"]]
+        for r in shown:
+            lost = f"{pc(r['drop'])}{ends(r['drop_low'], r['drop_high'])}"
+            right = f"{pc(r['accuracy'])}{ends(r['low'], r['high'])}"
+            table.append([r["name"], str(r["severity"]), right, lost])
+        title = f"What disturbs `{name}` on `{document['data']}`"
+        yield title, lines, table, "mtrans robustness RUN --data TEST.jsonl"
+
+
+def calibration(document: Found) -> Iterator[Entry]:
+    """How far confidence goes, before and after one temperature."""
+    names = ("overconfidence", "ece", "nll", "confidence_auroc")
+    table = [["contender", "calibrated on", "temperature", "too sure by, points"]]
+    table[0] += ["calibration error, points", "-log p", "AUROC of confidence"]
+    lines = []
+    for name, contender in document["contenders"].items():
+        point = contender.get("calibration")
+        if not point:
+            continue
+        told = {
+            way: {s["metric"]: s for s in scores if s["metric"] in names}
+            for way, scores in point["scores"].items()
+        }
+        for way, scores in told.items():
+            heat = point["temperatures"].get(way)
+            cells = [name, {"raw": "nothing", "half": "half of the test clips"}.get(way, "")]
+            cells[1] = cells[1] or f"{point['fitted_on']} clips"
+            cells += ["" if heat is None else f"{heat:.2f}"]
+            cells += [_percent(scores[m]) for m in ("overconfidence", "ece")]
+            cells += [f"{scores['nll']['value']:.3f}", _percent(scores["confidence_auroc"])]
+            table.append(cells)
+        if name == FIRST and "half" in told:
+            before, after = (_percent(told[way]["ece"]) for way in ("raw", "half"))
+            lines.append(
+                f"`{name}`: calibration error {before} before, {after} after one temperature"
+                f" ({point['temperatures']['half']:.2f}) fitted on other clips."
+            )
+    if len(table) > 1:
+        title = f"How far confidence can be trusted (`{document['data']}`)"
+        yield title, lines, table, "mtrans study calibration STUDY"
+
+
+def true_maps(document: Found) -> Iterator[Entry]:
+    """Is a map any better than a random one?"""
+    for name, contender in document["contenders"].items():
+        found = contender.get("maps")
+        if not found:
+            continue
+        table = [["map", "better by both curves", "by deletion", "by insertion"]]
+        lines = []
+        for r in found["maps"]:
+            share = f"{pc(r['better'])}{ends(r['low'], r['high'])}"
+            table.append([r["name"], share, pc(r["deletion"]), pc(r["insertion"])])
+            word = "beats" if r["low"] > found["chance"] else "is not shown to beat"
+            lines.append(f"{r['name']} {word} chance: on {share} of {r['n']} clips.")
+        title = f"Which maps show what an answer rests on (`{name}`, `{document['data']}`)"
+        command = f"mtrans explain RUN --data TEST.jsonl --clips {found['n']}"
+        yield title, lines, table, command
+
+
+def strange(document: Found) -> Iterator[Entry]:
+    """Are clips of other worlds noticed?"""
+    for name, contender in document["contenders"].items():
+        found = contender.get("ood")
+        if not found:
+            continue
+        table = [["strange clips", "score", "AUROC", "warned of: strange", "known"]]
+        lines = []
+        for row in found["rows"]:
+            for score, told in row["scores"].items():
+                cells = [
+                    row["name"],
+                    score,
+                    f"{pc(told['auroc'])}{ends(told['low'], told['high'])}",
+                ]
+                warned = [
+                    pc(told[k]) if k in told else "" for k in ("warned_strange", "warned_known")
+                ]
+                table.append([*cells, *warned])
+            distance, sure = row["scores"]["distance"], row["scores"].get("confidence")
+            word = "are told apart" if distance["low"] > 0.5 else "are not shown to be told apart"
+            line = f"Clips of `{row['name']}` {word} by distance"
+            if sure is not None:
+                more = "and" if (sure["low"] > 0.5) == (distance["low"] > 0.5) else "but"
+                told_by = "too" if sure["low"] > 0.5 else "not shown"
+                line += f", {more} by low confidence {told_by}"
+            lines.append(line + ".")
+        title = (
+            f"Whether clips of another world are noticed (`{name}` trained on `{document['data']}`)"
+        )
+        command = "mtrans ood RUN --fit TRAIN.jsonl --known TEST.jsonl --strange OTHER.jsonl"
+        yield title, lines, table, command
+
+
+def _percent(score: Found) -> str:
+    return f"{100 * score['value']:.1f}{ends(score['low'], score['high'])}"
+
+
+def _list(rows: Sequence[Found]) -> str:
+    if not rows:
+        return "none"
+    return ", ".join(f"{r['name']} at {r['severity']} ({pc(r['drop'])})" for r in rows)
+
+
+def _mean(lists: Sequence[Sequence[float]]) -> list[float]:
+    return [sum(values) / len(values) for values in zip(*lists, strict=True)]

@@ -1,0 +1,113 @@
+"""docs/FINDINGS.md follows its numbers: the same sentence says yes or no by the interval."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mtrans.app.findings import main
+from mtrans.core.errors import MTransError
+from mtrans.report.findings import findings
+
+SCORE = {"value": 0.7, "low": 0.6, "high": 0.8, "n": 300, "chance": 0.25}
+LINE = {"n": 90, "line": 0.95, "line_low": 0.9, "line_high": 0.99, "line_chance": 0.5}
+
+
+def sense(value: float, low: float, high: float) -> dict[str, Any]:
+    return {**LINE, "sense": value, "sense_low": low, "sense_high": high, "sense_n": 80}
+
+
+def back(low: float) -> dict[str, Any]:
+    row = {"name": "reverse", "flips_change": 0.6, "flips_stay": 0.1, "sensitivity": 0.5}
+    row |= {"should_change": 50, "should_stay": 40, "low": low, "high": 0.7, "asked": 30}
+    return row | {"followed": 0.8, "followed_low": 0.6, "followed_high": 0.9}
+
+
+ANALYSIS: dict[str, Any] = {
+    "schema": 1,
+    "data": "physics",
+    "contenders": {
+        "mtrans": {
+            "directions": sense(0.8, 0.7, 0.9),
+            "senses": {"0": 0.75, "1": 0.85},
+            "temporal": {"seeds": [2], "rows": [back(0.3)], "by_seed": {"2": 0.5}},
+            "routing": {"0": [[0.1, 0.2], [0.0, 0.1]]},
+        },
+        "text": {"directions": sense(0.55, 0.45, 0.65)},
+        "paper": {"directions": sense(0.58, 0.52, 0.64)},
+    },
+}
+
+
+def study(*rows: tuple[str, float, float]) -> dict[str, Any]:
+    made = [{"contender": "mtrans", "against": None}]
+    for name, low, high in rows:
+        gap = {"difference": (low + high) / 2, "low": low, "high": high}
+        made.append({"contender": name, "against": gap})
+    common = {"data": "physics", "point": {}, "overall": SCORE, "seeds": [0, 1]}
+    types = {"attribute": {**SCORE, "value": 0.27, "low": 0.2}, "count": SCORE}
+    return {
+        "plan": {"data": [{"name": "physics", "train": 2000}]},
+        "rows": [{**common, "types": types, **row} for row in made],
+    }
+
+
+def page(folder: Path, analysis: dict[str, Any] | None, *studies: dict[str, Any]) -> str:
+    (folder / "analysis").mkdir(parents=True)
+    if analysis is not None:
+        (folder / "analysis" / "physics.json").write_text(json.dumps(analysis))
+    for i, document in enumerate(studies):
+        (folder / str(i)).mkdir()
+        (folder / str(i) / "results.json").write_text(json.dumps(document))
+    return findings(folder)
+
+
+def test_sense_is_held_against_a_model_that_sees_nothing(tmp_path: Path) -> None:
+    text = page(tmp_path, ANALYSIS)
+    assert "`mtrans`: line 95.0 % (90.0 to 99.0), sense 80.0 % (70.0 to 90.0)" in text
+    assert "by seed 75, 85); it sees motion and something of its sense" in text
+    # above one half, and not above what text has by luck
+    assert "sense 58.0 % (52.0 to 64.0) of those (by seed ); it sees motion, not its" in text
+
+
+def test_use_of_order_and_routes_follow_their_numbers(tmp_path: Path) -> None:
+    text = page(tmp_path / "a", ANALYSIS)
+    assert "`mtrans` uses the order of frames: reversed, +50.0 points (30.0 to 70.0)" in text
+    assert "(seed 2 +50.0)" in text
+    assert "deciding is not learned" in text
+    other = copy.deepcopy(ANALYSIS)
+    other["contenders"]["mtrans"]["temporal"]["rows"][0]["low"] = -0.1
+    other["contenders"]["mtrans"]["routing"] = {"0": [[0.6], [0.1]]}
+    text = page(tmp_path / "b", other)
+    assert "`mtrans` is not shown to use the order of frames" in text
+    assert "Routers learn to decide" in text
+
+
+def test_ablations_fill_their_table_and_are_named_until_then(tmp_path: Path) -> None:
+    plain = study(("concat", -0.3, -0.2), ("mean", -0.1, 0.05))
+    text = page(tmp_path / "a", None, plain)
+    assert "Not measured yet" in text
+    assert "`concat`: 70.0 % (60.0 to 80.0), -25.0 points (-30.0 to -20.0) against it." in text
+    assert "(-10.0 to +5.0) against it; no difference is shown." in text
+    assert "Not learned: attribute, 27.0 % (20.0 to 80.0), where guessing gives 25.0 %" in text
+    parts = study(("no-mqt", -0.3, -0.2), ("no-dar", -0.02, 0.03), ("no-fusion", 0.01, 0.03))
+    text = page(tmp_path / "b", None, plain, parts)
+    assert "Not measured yet" not in text
+    assert "| physics | MQT | 70.0 % (60.0 to 80.0) | -25.0 [-30.0, -20.0] | costs |" in text
+    assert "| DAR | 70.0 % (60.0 to 80.0) | +0.5 [-2.0, +3.0] | not shown |" in text
+    assert "| UniFusion | 70.0 % (60.0 to 80.0) | +2.0 [+1.0, +3.0] | gains |" in text
+
+
+def test_nothing_and_damage_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(MTransError, match=r"holds no results\.json"):
+        findings(tmp_path)
+    (tmp_path / "results.json").write_text("{")
+    assert main(["write", str(tmp_path)]) == 1
+    assert "is damaged" in capsys.readouterr().err
+    assert main([]) == 2
