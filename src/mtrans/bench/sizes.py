@@ -42,6 +42,9 @@ def config_of(size: str) -> InstructBlipConfig:
     if size == "tiny":
         config: InstructBlipConfig = read_config("tiny")
         return config
+    vision: dict[str, Any]
+    qformer: dict[str, Any]
+    llm: dict[str, Any]
     if size == "mid":
         vision = {"hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 12}
         vision |= {"num_attention_heads": 6, "patch_size": 16, "image_size": 224}
@@ -102,7 +105,7 @@ def checkpoint(
     place = folder / size
     if (place / "preprocessor_config.json").is_file():  # written last
         return place
-    config = config_of(size)
+    config: Any = config_of(size)
     before = torch.get_default_dtype()
     torch.manual_seed(0)
     try:
