@@ -27,11 +27,11 @@ def test_one_line_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = load_settings(values={"device": "cpu"})
-    assert find_where(settings).processes == 1
+    assert find_where(settings).team.alone
     assert capsys.readouterr().err == ""
     monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
-    assert find_where(settings).processes == 1
+    assert find_where(settings).team.alone
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("warning: ")
     assert "torchrun --nproc_per_node N -m mtrans adapt" in line
