@@ -15,6 +15,7 @@ import mtrans
 from mtrans.app import (
     commands_analyze,
     commands_bench,
+    commands_bench_peer,
     commands_calibration,
     commands_cost,
     commands_crossval,
@@ -44,6 +45,8 @@ app.add_typer(commands_data.worlds, name="worlds")
 app.add_typer(commands_data.data, name="data")
 app.add_typer(commands_study.study, name="study")
 app.add_typer(commands_bench.bench, name="bench")
+commands_bench.bench.command("train")(commands_bench_peer.train)
+commands_bench.bench.command("answer")(commands_bench_peer.answer)
 commands_study.study.command("calibration")(commands_calibration.calibration)
 app.command("adapt")(commands_model.adapt)
 app.command("crossval", cls=commands_crossval.ManyValues)(commands_crossval.crossval)
