@@ -96,6 +96,22 @@ def routing(
         raise nothing
 
 
+@study.command("count")
+def count(
+    folder: Annotated[Path, typer.Argument(help="The study's folder.")],
+) -> None:
+    """Count the operations of finished runs that were made before runs counted them.
+
+    Trains one step with a run's settings in a temporary folder, and enters its count in run.json.
+    """
+    from mtrans.study.count import count_missing
+    from mtrans.study.run import load_studies
+
+    output.quiet_libraries()
+    entered = [name for plan in load_studies(folder) for name in count_missing(plan, folder)]
+    print(f"{len(entered)} runs counted; `mtrans study show {folder}` writes the tables anew")
+
+
 @study.command("keep")
 def keep(
     folder: Annotated[Path, typer.Argument(help="The study's folder.")],

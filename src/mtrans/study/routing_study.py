@@ -196,8 +196,8 @@ def routing_markdown(found: Sequence[RoutingFound]) -> str:
         "Mean probability of each mask in %, over seeds, by type of question. Agreement: 1 minus"
         " the total variation distance of two seeds on the same question. Varies: standard"
         " deviation of the first mask's probability over questions, in points. Entropy is in nats,"
-        " at the first and the last logged step, mean over seeds; drift is the largest change of a router's"
-        " entropy in the last quarter of training.",
+        " at the first and the last logged step, mean over seeds, routers in the model's order;"
+        " drift is the largest change of a router's entropy in the last quarter of training.",
         "",
     ]
     for one in found:
