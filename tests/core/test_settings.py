@@ -175,6 +175,7 @@ def test_files_from_before_a_setting_mean_what_was_done_then():
     del old["model.position_order"]
     assert settings_of_file(old).model.position_order == 0.0
     assert settings_of_file({**old, "model.position_order": 1.5}).model.position_order == 1.5
-    for key, value in {"model.temporal_position": "none", "model.connector": "stc"}.items():
+    idle = {"model.temporal_position": "none", "model.connector": "stc", "frames.count": 1}
+    for key, value in idle.items():
         elsewhere = settings_of_file({**old, key: value})  # it has no effect there
         assert elsewhere.model.position_order == load_settings().model.position_order

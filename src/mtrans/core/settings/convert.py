@@ -44,6 +44,7 @@ def settings_of_file(data: Mapping[str, Any]) -> RunSettings:
     usual = {"model.connector": "mqt", "model.mqt": True, "model.temporal_position": "relative"}
     missing = {key: value for key, value in BEFORE.items() if key not in flat}
     effective = all(flat.get(key, value) == value for key, value in usual.items())
+    effective = effective and flat.get("frames.count") != 1  # one frame is before no other
     return settings_from_dict({**(missing if effective else {}), **flat})
 
 
