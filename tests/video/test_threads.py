@@ -23,5 +23,16 @@ def test_never_more_threads_than_cores(
     assert threads.threads_for(64, 64) == 1
 
 
-def test_cores_are_those_of_this_process() -> None:
-    assert threads.cores() >= 1
+def test_cores_are_shared_between_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads.os, "sched_getaffinity", lambda pid: set(range(16)), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    assert threads.cores() == 16
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert threads.cores() == 4
+    monkeypatch.setenv("OMP_NUM_THREADS", "3,2")  # whoever sets it has shared them out
+    assert threads.cores() == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "64")
+    assert threads.cores() == 16
+    monkeypatch.setenv("OMP_NUM_THREADS", "nonsense")
+    assert threads.cores() == 4

@@ -21,6 +21,7 @@ stretched.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,8 +33,9 @@ from mtrans.video.container import Frames, VideoInfo
 from mtrans.video.decoder import Decoder, Shown
 from mtrans.video.frames_folder import FrameFolder
 from mtrans.video.keyframes import Key, Keyframes, is_indexed
-from mtrans.video.picture import to_rgb
+from mtrans.video.picture import Pictures
 from mtrans.video.reader import Reader, checked_times
+from mtrans.video.threads import threads_for
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -131,24 +133,18 @@ class VideoReader(Reader):
         self._planned = False
 
     def _read(self, wanted: NDArray[np.float64], *, planned: bool) -> Frames:
-        pixels: NDArray[np.uint8] | None = None
         shown = np.empty(len(wanted))
-        image: NDArray[np.uint8] | None = None
         limits = np.maximum(wanted + self._decoder.tolerance, 0.0)
-        for run in self._runs(limits):
-            self._begin([float(limits[place]) for place in run], planned)
-            for place in run:
-                before = self._current
-                self._go_to(float(limits[place]))
-                shown[place] = self._current.time
-                if self._current is not before or image is None:
-                    image = to_rgb(self._current.frame)
-                if pixels is None:
-                    pixels = np.empty((len(wanted), *image.shape), np.uint8)
-                pixels[place] = image
-            image = None
-        assert pixels is not None  # at least one time was wanted
-        return Frames(pixels, shown)
+        height, width = self.info.height, self.info.width
+        beside = threads_for(width, height) > 1
+        with closing(Pictures(len(wanted), height, width, beside=beside)) as pictures:
+            for run in self._runs(limits):
+                self._begin([float(limits[place]) for place in run], planned)
+                for place in run:
+                    self._go_to(float(limits[place]))
+                    shown[place] = self._current.time
+                    pictures.put(place, self._current.frame)
+            return Frames(pictures.finish(), shown)
 
     def _runs(self, limits: NDArray[np.float64]) -> list[list[int]]:
         """Groups places, in the order of time, by where decoding enters the file."""

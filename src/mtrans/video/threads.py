@@ -16,16 +16,22 @@ _decoders = 1
 
 
 def cores() -> int:
-    """Returns the processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Returns this process's share of the processor's cores.
+
+    ``OMP_NUM_THREADS`` says it, where it is set; else processes that were launched together on this
+    machine (``LOCAL_WORLD_SIZE``, of torchrun and accelerate) share the cores evenly.
+    """
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    given = _number("OMP_NUM_THREADS")
+    share = min(there or 1, given) if given else (there or 1) // (_number("LOCAL_WORLD_SIZE") or 1)
+    return max(1, share)
 
 
 def set_decoders(count: int) -> None:
-    """Says that so many files are decoded at once, in this process and those beside it.
+    """Says that so many files are decoded at once on this process's share of the cores.
 
-    Call it in each worker process of a loader; within a process, use `decoders`.
+    A loader's worker processes share what their parent has: call it in each with their number.
+    Within a process, use `decoders`.
     """
     global _decoders
     _decoders = max(1, count)
@@ -47,3 +53,9 @@ def threads_for(width: int, height: int) -> int:
     if width * height < SMALL:
         return 1
     return max(1, min(cores() // _decoders, MOST))
+
+
+def _number(variable: str) -> int | None:
+    """Returns a positive number from the environment, of a list (as OpenMP has it) the first."""
+    given = os.environ.get(variable, "").split(",")[0].strip()
+    return int(given) if given.isdigit() and int(given) > 0 else None
