@@ -127,7 +127,7 @@ class FeatureCache:
         progress: Progress | None = None,
         *,
         skip_bad: bool = False,
-        workers: int = 2,
+        workers: int | None = None,
         batch_frames: int = 64,
     ) -> FillReport:
         """Computes what is missing. Stopped at any point, even killed, it goes on where it was.
@@ -137,7 +137,7 @@ class FeatureCache:
             encode: float32[n, 3, H, W] -> float[n, P, Cv].
             progress: Called with (clips ready, clips in all).
             skip_bad: List unreadable clips in the report instead of stopping at the first.
-            workers: Threads that decode ahead of `encode`.
+            workers: Threads that decode ahead of `encode`; None is one a core, up to 8.
             batch_frames: Frames given to `encode` at once, rounded up to whole clips.
 
         Returns:

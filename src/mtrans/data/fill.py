@@ -19,9 +19,13 @@ from mtrans.core.errors import CacheError, MTransError, VideoError
 from mtrans.core.records import Sample
 from mtrans.data.clips import BadClip, Clip, Progress
 from mtrans.data.shards import ShardStore, ShardWriter
+from mtrans.video.threads import cores, decoders
 
 Encode: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.floating]]
 """float32[n, 3, H, W] pixels -> float[n, P, Cv] patch features."""
+
+MOST_WORKERS = 8
+"""Each holds the frames of three clips at most; more gain little."""
 
 
 class Decoded(NamedTuple):
@@ -107,7 +111,7 @@ class Filler:
         encode: Encode,
         progress: Progress | None,
         *,
-        workers: int,
+        workers: int | None,
         batch_frames: int,
     ) -> int:
         """Computes and stores.
@@ -116,7 +120,8 @@ class Filler:
             todo: Of :meth:`missing`.
             encode: float32[n, 3, H, W] -> float[n, P, Cv].
             progress: Called with (clips ready, clips in all).
-            workers: Threads that decode ahead of `encode`.
+            workers: Threads that decode ahead of `encode`; None is one a core, `MOST_WORKERS` at
+                most. They share the cores, whatever their number.
             batch_frames: Frames given to `encode` at once, rounded up to whole clips.
 
         Returns:
@@ -128,6 +133,7 @@ class Filler:
         """
         total = len(self.users)
         ready, computed = total - len(todo), 0
+        workers = max(1, workers or min(cores(), MOST_WORKERS))
         with ShardWriter(self.folder) as writer:
             for batch in self._batches(decode_ahead(todo, self._decode, workers), batch_frames):
                 computed += self._encode(batch, encode, writer)
@@ -206,7 +212,7 @@ def decode_ahead(
     clips: Sequence[Clip], decode: Callable[[Clip], Decoded], workers: int
 ) -> Iterator[tuple[Clip, Future[Decoded]]]:
     """Yields clips with their frames on the way, a few ahead of who asks."""
-    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+    with decoders(workers), ThreadPoolExecutor(max_workers=workers) as pool:
         queue: list[tuple[Clip, Future[Decoded]]] = []
         for clip in clips:
             queue.append((clip, pool.submit(decode, clip)))

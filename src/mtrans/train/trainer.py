@@ -17,6 +17,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -34,6 +35,7 @@ from mtrans.train.plan import Plan, best_validation, out_of_patience
 from mtrans.train.run_folder import COMPLETE, RunFolder
 from mtrans.train.stream import RANDOM, Arrangement, StreamBatches
 from mtrans.train.together import leave_processes_at_exit
+from mtrans.video.threads import set_decoders
 
 TRAINER_STATE_NAME = "trainer_state.json"
 
@@ -133,6 +135,7 @@ class AdaptTrainer(Trainer):
             batch_sampler=batches,
             collate_fn=self.data_collator,
             num_workers=workers,
+            worker_init_fn=partial(_share_cores, workers),
             pin_memory=self.args.dataloader_pin_memory,
         )
 
@@ -293,6 +296,11 @@ class AdaptTrainer(Trainer):
     def _barrier(self) -> None:
         if self.args.world_size > 1:
             torch.distributed.barrier()
+
+
+def _share_cores(workers: int, _: int) -> None:
+    """Tells a loader's worker how many others decode beside it."""
+    set_decoders(workers)
 
 
 def leave_frozen_alone(model: torch.nn.Module) -> None:
