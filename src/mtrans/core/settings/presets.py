@@ -26,7 +26,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 # Contenders that share everything with a preset but its temporal design.
 BASELINES: dict[str, dict[str, Any]] = {
     "text": {"model.vision": False},
-    "single": {"frames.count": 1, "model.pool": "mean"},  # of one frame: nothing to learn
+    # of one frame there is no order and nothing to pool
+    "single": {"frames.count": 1, "model.pool": "mean", "model.position_order": 0.0},
     **{
         pool: {"model.mqt": False, "model.routing": "off", "model.pool": pool}
         for pool in ("mean", "last", "concat")
