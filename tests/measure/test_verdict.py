@@ -97,6 +97,17 @@ def test_use_of_time_follows_the_interval() -> None:
     assert said(verdict(SCORES, robustness=blind), "time").startswith("It is not shown to use")
 
 
+def test_where_no_answer_backwards_is_known_what_is_lost_tells() -> None:
+    known = {**ROBUST, "temporal": {"missing": "of no question is it known"}}
+    back = {**known, "rows": [row("reverse", 0.4, 0.1, severity=5, kind="order")]}
+    assert said(verdict(SCORES, robustness=back), "time").startswith(
+        "Yes, it uses the order of frames: backwards it loses 40.0 % (30.0 to 50.0)"
+    )
+    same = {**known, "rows": [row("reverse", 0.02, 0.05, severity=5, kind="order")]}
+    assert not next(a for a in verdict(SCORES, robustness=same) if a.key == "time").known
+    assert said(verdict(SCORES, robustness=known), "time").startswith("It needs more than one")
+
+
 def test_disturbances_are_compared_at_one_strength_and_black_is_told_apart() -> None:
     calm = said(verdict(SCORES, robustness=ROBUST), "calm")
     assert "At medium strength these cost the most of its right answers: noise 30.0 %." in calm

@@ -58,7 +58,14 @@ def time(parts: Found, robustness: Found) -> list[str]:
                 f"Of {row['asked']} right answers that are others backwards,"
                 f" {pc(row['followed'])}{reach} turn into the right one."
             )
-    still = _worst_of(robustness).get("still")
+    worst = _worst_of(robustness)
+    back = worst.get("reverse")
+    if not lines and back is not None and (back["drop_low"] or 0) > 0:
+        lost = f"{pc(back['drop'])}{ends(back['drop_low'], back['drop_high'])}"
+        lines.append(
+            f"Yes, it uses the order of frames: backwards it loses {lost} of its right answers."
+        )
+    still = worst.get("still")
     if still is not None and still["drop_low"] is not None:
         lines.append(_from_one_frame(still, bool(lines)))
     if (found := parts.get("directions")) is not None:

@@ -80,12 +80,12 @@ def calibration_curve(plan: StudyPlan, folder: Path, *, seed: int = 0) -> list[P
     """
     points = []
     for variant in plan.variants():
-        by_seed = read_seeds(_runs(plan, variant, folder))
+        runs = _runs(plan, variant, folder)
+        by_seed = read_seeds(runs)
         by_seed = {s: [p for p in part if is_scored(p)] for s, part in by_seed.items()}
         by_seed = {s: part for s, part in by_seed.items() if part}
-        clips = variant.point.get(CLIPS, variant.data.train)
-        if by_seed and isinstance(clips, int):
-            points.append(_point(variant, clips, by_seed, seed))
+        if by_seed:
+            points.append(_point(variant, _clips(variant, runs), by_seed, seed))
     if not points:
         raise SettingsError(f"'{folder}' has no finished run with candidates' likelihoods yet")
     return sorted(points, key=lambda p: (p.data, p.contender, p.clips))
@@ -97,6 +97,15 @@ def _runs(plan: StudyPlan, variant: Variant, folder: Path) -> dict[int, RunFolde
         return {}
     runs = {s: RunFolder(folder / plan.job(variant, chosen, s, folder).name) for s in plan.seeds}
     return {s: run for s, run in runs.items() if measurable(run)}
+
+
+def _clips(variant: Variant, runs: Mapping[int, RunFolder]) -> int:
+    """Returns the training clips of a row: those of its point, or what its runs say."""
+    planned = variant.point.get(CLIPS, variant.data.train)
+    if isinstance(planned, int):
+        return planned
+    data = next(iter(runs.values())).info().get("data") or {}
+    return int(data.get("train", {}).get("videos", 0))
 
 
 def _point(
