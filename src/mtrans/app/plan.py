@@ -7,7 +7,7 @@ widths that run here for some seconds (:mod:`mtrans.bench.foretell`); held besid
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mtrans.app import output
@@ -15,6 +15,7 @@ from mtrans.app.sizes import count, weights_bytes
 from mtrans.bench.footprint import Footprint
 from mtrans.bench.foretell import Foretold
 from mtrans.bench.step import StepCase
+from mtrans.core.settings import RunSettings
 from mtrans.data.forms import FORMS, stored_bytes
 
 CLIPS = 1000
@@ -81,6 +82,7 @@ def make_plan(case: StepCase, *, timed: bool = True) -> Plan:
         if name.partition(":")[0] != "cuda":
             raise
         device, here = torch.device("cuda"), False
+        case = replace(case, settings=_in_bf16(case.settings))
     told: Foretold | None = foretell(case) if here and timed else None
     memory = told.memory if told else footprint(case, device)
     memory = _quantised(memory, case)
@@ -89,7 +91,7 @@ def make_plan(case: StepCase, *, timed: bool = True) -> Plan:
     chosen = case.settings.cache_dtype
     return Plan(
         case=case,
-        device=str(device) if here else f"{device}, which is not here",
+        device=str(device) if here else f"{device} (not here: an upper bound)",
         memory=memory,
         process=told.process if told else 0,
         free=device_memory(device)[1] if here else 0.0,
@@ -100,10 +102,17 @@ def make_plan(case: StepCase, *, timed: bool = True) -> Plan:
     )
 
 
+def _in_bf16(settings: RunSettings) -> RunSettings:
+    """Writes out what ``auto`` means on a GPU of today."""
+    train = settings.train
+    if train.precision == "auto":
+        train = replace(train, precision="bf16")
+    dtype = "bf16" if settings.dtype == "auto" else settings.dtype
+    return replace(settings, train=train, dtype=dtype)
+
+
 def _quantised(memory: Footprint, case: StepCase) -> Footprint:
     """Puts the frozen LLM's bytes in 8 or 4 bit into a footprint."""
-    from dataclasses import replace
-
     if case.settings.quantize not in QUANTISED:
         return memory
     sizes = weights_bytes(*count(case.config))

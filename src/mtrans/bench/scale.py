@@ -42,7 +42,8 @@ class Growth:
     last: float
 
     def __str__(self) -> str:
-        return f"{self.exponent:.2f} ± {self.error:.2f} (last two points {self.last:.2f})"
+        error = "" if np.isnan(self.error) else f" ± {self.error:.2f}"
+        return f"{self.exponent:.2f}{error} (last two points {self.last:.2f})"
 
 
 def growth(x: Sequence[float], y: Sequence[float]) -> Growth:
