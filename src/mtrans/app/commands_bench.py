@@ -109,7 +109,7 @@ def decode(
     videos: Annotated[
         list[Path] | None, typer.Option(help="Folder of real clips; may be given repeatedly.")
     ] = None,
-    clips: Annotated[int, typer.Option(min=1, help="Clips a folder at most.")] = 24,
+    clips: Annotated[int, typer.Option(min=1, help="Clips a folder at most.")] = 16,
     minutes: Annotated[float, typer.Option(min=0.01, help="Length of the long file.")] = 10.0,
     rounds: Annotated[int, typer.Option(min=1, help="How often each case is run.")] = 3,
     quick: Annotated[

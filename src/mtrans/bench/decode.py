@@ -89,7 +89,7 @@ def bench_decode(
     *,
     videos: Sequence[Path] = (),
     counts: Sequence[int] = COUNTS,
-    clips: int = 24,
+    clips: int = 16,
     seconds: float = 10.0,
     minutes: float = 10.0,
     rounds: int = 3,
