@@ -54,6 +54,9 @@ search:                     # chosen on validation with the first seed
 # vary:                     # the full grid; curves are drawn over numbers
 #   lora.rank: [2, 8, 32]
 #   clips: [50, 150, 600]   # training clips; or fraction: [0.1, 0.25, 1]
+# floors: [majority, svm-text]   # rows that see no frame
+# name: more                # several plans in one folder share clips, cache and runs
+# transfer: true            # every run also answers the test questions of all other sets
 # set:                      # any other setting, for all; `mtrans settings` lists them
 #   model.budget: 150000    # as many trained parameters for all, as nearly as each can
 """

@@ -26,13 +26,14 @@ from mtrans.study.collect import choose, collect
 from mtrans.study.draw import draw
 from mtrans.study.front import cost_csv
 from mtrans.study.grid import Outcome, Watch, run_jobs
-from mtrans.study.jobs import Job, StudyError, is_done
+from mtrans.study.jobs import Job, StudyError, differences, is_done
 from mtrans.study.plan import StudyPlan, Variant
 from mtrans.study.plan_file import read_plan, write_plan
 from mtrans.study.results import Results, write_results
 from mtrans.study.tables import markdown, to_csv
 from mtrans.study.transfer import transfer_csv, transfer_markdown, transfer_rows
 from mtrans.train.opening import set_aside
+from mtrans.train.run_folder import RunFolder
 
 PLAN_FILE, TABLES = "study.yaml", "tables"
 
@@ -159,14 +160,18 @@ def _check(jobs: list[Job], folder: Path) -> None:
 
 
 def _make_way(plan: StudyPlan, folder: Path) -> None:
-    """Moves away finished runs that have the names of this plan's and are others."""
+    """Moves away runs that have the names of this plan's and are others."""
     for variant, seed in itertools.product(plan.variants(), plan.seeds):
         for chosen in variant.candidates:
             job = plan.job(variant, chosen, seed, folder)
+            run = RunFolder(folder / job.name)
             try:
                 is_done(job, folder)
+                other = run.state() == "unfinished" and bool(differences(job, run))
             except CheckpointError:
-                set_aside(folder / job.name)
+                other = True
+            if other:
+                set_aside(run.path)
 
 
 def _choice(
