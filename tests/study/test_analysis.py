@@ -48,6 +48,7 @@ def test_seeds_are_pooled_and_folders_are_searched(plan: StudyPlan, folder: Path
     (run / "ood.json").write_text(json.dumps({"schema": 1, "known": 9, "rows": []}))
     found = collect_analysis(plan, folder)
     assert set(found["contenders"]) == {"mtrans", "text"}
+    assert found["made"] == {"commits": ["0123456"], "date": "2026-01-02"}
     mtrans = found["contenders"]["mtrans"]
     assert mtrans["seeds"] == [0, 1]
     single = directions(answers)
@@ -73,6 +74,7 @@ def test_the_page_is_made_from_what_was_collected(
     assert main(["write", str(out.parent)]) == 0
     page = capsys.readouterr().out
     assert page.startswith("# Findings")
+    assert "Analyses of `physics`: runs of 2026-01-02 of commit 0123456." in page
     assert "How far confidence can be trusted (`physics`)" in page
 
 

@@ -73,7 +73,16 @@ def findings(folder: Path) -> str:
     parts += [*_whole(studies), _ablation(studies)]
     for make in (routes, worn, calibration, true_maps, strange):
         parts += [Finding(*f) for d in analyses for f in make(d)]
-    return HEAD + "".join(_text(n, part) for n, part in enumerate(parts, 1))
+    made = "".join(_made(d) for d in analyses)
+    return HEAD + made + "".join(_text(n, part) for n, part in enumerate(parts, 1))
+
+
+def _made(document: Mapping[str, Any]) -> str:
+    made = document.get("made") or {}
+    if not made.get("date"):
+        return ""
+    commits = f" of commit {', '.join(made['commits'])}" if made["commits"] else ""
+    return f"\nAnalyses of `{document['data']}`: runs of {made['date']}{commits}.\n"
 
 
 def _read(paths: Iterator[Path]) -> list[dict[str, Any]]:

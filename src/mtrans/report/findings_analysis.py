@@ -230,7 +230,7 @@ def strange(document: Found) -> Iterator[Entry]:
                 more = "and" if (sure["low"] > 0.5) == (distance["low"] > 0.5) else "but"
                 told_by = "too" if sure["low"] > 0.5 else "not shown"
                 line += f", {more} by low confidence {told_by}"
-            lines.append(line + ".")
+            lines.append(f"{line}; a warning comes with {pc(distance['warned_strange'])}.")
         title = (
             f"Whether clips of another world are noticed (`{name}` trained on `{document['data']}`)"
         )

@@ -44,16 +44,18 @@ def collect_analysis(plan: StudyPlan, folder: Path) -> dict[str, Any]:
         folder: Its folder.
 
     Returns:
-        ``data``, ``clips`` (training), ``seeds`` and ``contenders``: by name ``directions``,
-        ``temporal`` (over all seeds tested), ``calibration``, ``routing`` (entropy of each
-        layer at the first and the last step, by seed), ``robustness``, ``maps``, ``ood`` (each
-        with ``seed``); what is not there is left out.
+        ``data``, ``world``, ``clips`` (training), ``seeds``, ``made`` (commits and date of the
+        runs) and ``contenders``: by name ``directions``, ``temporal`` (over all seeds tested),
+        ``calibration``, ``routing`` (entropy of each router at the first and the last logged step,
+        by seed), ``robustness``, ``maps``, ``ood`` (each with ``seed``); what is not there is left
+        out.
 
     Raises:
         StudyError: Nothing of it is finished.
     """
     points = {p["contender"]: p for p in summary(calibration_curve(plan, folder))}
     contenders: dict[str, Any] = {}
+    made: list[dict[str, Any]] = []
     for variant in plan.variants():
         chosen = choose(plan, variant, folder)[0]
         if chosen is None or variant.point:
@@ -65,6 +67,7 @@ def collect_analysis(plan: StudyPlan, folder: Path) -> dict[str, Any]:
         if runs:
             found = _contender(runs)
             found["calibration"] = points.get(variant.contender)
+            made += [run.info() for run in runs.values()]
             contenders[variant.contender] = {k: v for k, v in found.items() if v}
     if not contenders:
         raise StudyError(f"'{folder}' has no finished run to analyse")
@@ -75,8 +78,16 @@ def collect_analysis(plan: StudyPlan, folder: Path) -> dict[str, Any]:
         "world": first.world,
         "clips": first.train,
         "seeds": list(plan.seeds),
+        "made": made_of(made),
         "contenders": contenders,
     }
+
+
+def made_of(infos: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns which code made runs, and the day of the last: ``commits`` and ``date``."""
+    commits = {str((info.get("git") or {}).get("commit") or "")[:7] for info in infos}
+    days = [str(info["finished"])[:10] for info in infos if info.get("finished")]
+    return {"commits": sorted(commits - {""}), "date": max(days, default=None)}
 
 
 def write_analysis(document: Mapping[str, Any], path: Path) -> None:
