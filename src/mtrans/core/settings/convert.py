@@ -41,7 +41,12 @@ def settings_of_file(data: Mapping[str, Any]) -> RunSettings:
         SettingsError: Unknown key, wrong type, or contradiction.
     """
     flat = flatten(data)
-    usual = {"model.connector": "mqt", "model.mqt": True, "model.temporal_position": "relative"}
+    usual = {
+        "model.vision": True,
+        "model.connector": "mqt",
+        "model.mqt": True,
+        "model.temporal_position": "relative",
+    }
     missing = {key: value for key, value in BEFORE.items() if key not in flat}
     effective = all(flat.get(key, value) == value for key, value in usual.items())
     effective = effective and flat.get("frames.count") != 1  # one frame is before no other

@@ -25,9 +25,9 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 # Contenders that share everything with a preset but its temporal design.
 BASELINES: dict[str, dict[str, Any]] = {
-    "text": {"model.vision": False},
-    # of one frame there is no order and nothing to pool
-    "single": {"frames.count": 1, "model.pool": "mean", "model.position_order": 0.0},
+    # of no frame or of one there is nothing to pool
+    "text": {"model.vision": False, "model.pool": "mean"},
+    "single": {"frames.count": 1, "model.pool": "mean"},
     **{
         pool: {"model.mqt": False, "model.routing": "off", "model.pool": pool}
         for pool in ("mean", "last", "concat")
