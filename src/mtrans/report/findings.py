@@ -21,7 +21,7 @@ from mtrans.report.findings_analysis import calibration, order, routes, strange,
 
 HEAD = """# Findings
 
-What the analyses say about the three parts of the method, multi-layer temporal querying (MQT),
+What the analyses say about the three parts of the method, multimodal query temporal reusing (MQT),
 early fusion of text (UniFusion) and routed attention (DAR), on the synthetic worlds with the
 embedded model `tiny`. Written by `make findings` from the tables in `docs/results/`; do not edit.
 Intervals hold with 95 %, whole clips drawn anew; seeds of a contender are pooled. The worlds tell
