@@ -206,7 +206,7 @@ def test_training_evaluation_and_ask_look_at_the_same_frames(
     run: RunFolder, small: Path, samples: list[Sample], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All three get the frames that the run's recorded sampling says, pixel for pixel."""
-    from mtrans.data.dataset import ClipDataset
+    from mtrans.data.dataset import VideoSource
     from mtrans.video.clip import load_clip
     from mtrans.video.preprocess import preprocess
 
@@ -219,15 +219,17 @@ def test_training_evaluation_and_ask_look_at_the_same_frames(
     pixels = preprocess(shown.pixels, sources.preprocess_settings(predictor.backbone))
 
     seen: list[tuple[np.ndarray, np.ndarray]] = []
-    original = ClipDataset.__getitem__
+    original = VideoSource.get
 
-    def spy(self: ClipDataset, index: int) -> Any:
-        item = original(self, index)
-        seen.append((np.asarray(item[1]), np.asarray(item[2])))
-        return item
+    def spy(self: VideoSource, sample: Sample) -> Any:
+        frames, times = original(self, sample)
+        seen.append((np.asarray(frames), np.asarray(times)))
+        return frames, times
 
-    monkeypatch.setattr(ClipDataset, "__getitem__", spy)
+    monkeypatch.setattr(VideoSource, "get", spy)
     predictor.ask(sample.video, sample.question, sample.choices, start=0.1, end=0.8)
+    assert predictor.kept is not None
+    predictor.kept.clear()  # a follow-up question looks at no pixels
     list(predictor.predict([sample], use_cache=False))
     from mtrans.train.adapt import adapt
     from train.small import small_settings
