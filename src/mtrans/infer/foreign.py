@@ -3,35 +3,31 @@
     clip -load_clip-> frames -processor-> [chat template: video, or an image a frame; the question
     with its choices] -generate, greedy-> text -parse_answer-> Prediction
 
-LLaVA, LLaVA-OneVision, LLaVA-NeXT-Video, InternVL, Qwen-VL, SmolVLM, VideoLLaMA3 and others: what
-`AutoModelForImageTextToText` and `AutoProcessor` know. Nothing is trained and nothing of their own
-sampling is used, so that all contenders see the same frames.
+LLaVA, LLaVA-OneVision, LLaVA-NeXT-Video, InternVL, Qwen-VL, SmolVLM, VideoLLaMA3 and others: see
+:mod:`mtrans.infer.foreign_checkpoint`. Nothing is trained and nothing of their own sampling is
+used, so that all contenders see the same frames.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from torch import Tensor
 
 from mtrans.core.calibration import recalibrated
 from mtrans.core.errors import CheckpointError, SettingsError, VideoError
 from mtrans.core.records import Prediction, Sample
-from mtrans.core.runtime import pick_device, pick_dtype
+from mtrans.core.runtime import pick_device
 from mtrans.core.settings import RunSettings
 from mtrans.data.prompts import build_prompt, parse_answer
 from mtrans.infer.answers import blank, failure
 from mtrans.infer.conditions import Condition
+from mtrans.infer.foreign_checkpoint import Foreign, open_checkpoint
 from mtrans.infer.predictor import Errors, Predictor
-from mtrans.models.hub import where_to_look
 from mtrans.train.sources import bar
 from mtrans.video.clip import load_clip
 from mtrans.video.container import Frames
@@ -42,22 +38,8 @@ PREFIX = "hf:"
 STYLE = "instructblip"
 """Prompt style unless `prompt.template` says otherwise: dialogue, question, lettered options."""
 
-
-@dataclass(frozen=True)
-class Foreign:
-    """A loaded model, with what an evaluation writes down of it.
-
-    Attributes:
-        name: Folder or published name.
-        model: transformers' model.
-        processor: Its processor.
-        hash: Identity of the weights.
-    """
-
-    name: str
-    model: Any
-    processor: Any
-    hash: str
+SPLITS = ("crop_to_patches", "do_image_splitting")
+"""What makes several pictures of one; the models' video processors leave a frame whole."""
 
 
 class NothingCut:
@@ -248,49 +230,11 @@ def load_foreign(
     Raises:
         CheckpointError: Nothing there, not such a model, or a package that it needs is missing.
     """
-    name = name.removeprefix(PREFIX)
     where = pick_device(device)
-    place = where_to_look(name)
-    try:
-        processor = AutoProcessor.from_pretrained(name, **place)
-        loaded = AutoModelForImageTextToText.from_pretrained(
-            name, dtype=pick_dtype(settings.dtype, where), **place
-        )
-    except ImportError as error:
-        raise CheckpointError(
-            f"'{name}' needs a package that is not installed: {_needs(error)}; install it, or"
-            " choose a model whose processor does without"
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(
-            f"'{name}' can't be loaded as an image-text-to-text model of transformers: {first}"
-        ) from error
-    if getattr(processor, "image_processor", None) is None:
-        raise CheckpointError(
-            f"'{name}' has no processor of images, only {type(processor).__name__}; add its"
-            " processor's files to the folder"
-        )
-    loaded.requires_grad_(False).eval().to(where)
+    foreign = open_checkpoint(name.removeprefix(PREFIX), settings.dtype, where)
     return ForeignPredictor(
-        Foreign(name if not Path(name).exists() else Path(name).name, loaded, processor,
-                weights_sample(loaded)),
-        settings,
-        device=where,
-        max_new_tokens=max_new_tokens,
-        likelihood=likelihood,
-    )  # fmt: skip
-
-
-def weights_sample(model: nn.Module) -> str:
-    """Identity of weights: names, shapes, types and 256 evenly spread values of each tensor."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        flat = tensor.detach().reshape(-1)
-        flat = flat[:: max(1, flat.numel() // 256)].contiguous().cpu()
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(flat.view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+        foreign, settings, device=where, max_new_tokens=max_new_tokens, likelihood=likelihood
+    )
 
 
 def _vision(processor: Any, frames: Frames | None) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -299,7 +243,10 @@ def _vision(processor: Any, frames: Frames | None) -> tuple[list[dict[str, Any]]
         return [], {}
     if getattr(processor, "video_processor", None) is None:
         images = [frame.copy() for frame in frames.pixels]
-        return [{"type": "image"}] * len(images), {"images": [images]}
+        known = processor.image_processor.valid_kwargs.__annotations__
+        instead = "video_processor" in vars(processor)  # there would be one, with torchvision
+        whole = {name: False for name in SPLITS if instead and name in known}
+        return [{"type": "image"}] * len(images), {"images": [images], **whole}
     times = frames.times
     apart = float(times[-1] - times[0]) / max(len(times) - 1, 1)
     rate = 1 / apart if apart > 0 else 1.0
@@ -314,9 +261,3 @@ def _vision(processor: Any, frames: Frames | None) -> tuple[list[dict[str, Any]]
         "video_metadata": [about],
         "do_sample_frames": False,
     }
-
-
-def _needs(error: ImportError) -> str:
-    words = str(error).lower()
-    known = ("torchvision", "num2words", "torchcodec", "pillow", "sentencepiece", "timm")
-    return ", ".join(p for p in known if p in words) or (str(error).splitlines() or ["?"])[0]
