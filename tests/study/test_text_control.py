@@ -57,7 +57,7 @@ def samples(count: int, seed: int, name: str = "s") -> list[Sample]:
         said = f"i {'love' if yes else 'hate'} {rest}"
         made.append(
             Sample(
-                f"{name}{i}",
+                f"mustard-{name}{i}",
                 None,
                 "Is it sarcastic?",
                 "yes" if yes else "no",
@@ -112,7 +112,8 @@ def test_it_finds_what_the_words_tell_and_stands_in_the_papers_table(llama, tmp_
     (table,) = tables([("mustard_star", out)])
     line = table.lines[-1]
     assert (line.status, line.inputs) == ("ours", "T")
-    assert line.method == "llama, probe on frozen hidden states".replace("llama", llama.name)
+    title = f"{llama.name}, probe on frozen hidden states"
+    assert line.method == f"{title} ({len(test)} of 138 questions)"
     assert line.scores["accuracy"].value == pytest.approx(right)
     # labels that the words don't tell: no better than chance allows
     blind = [replace(s, answer=("yes", "no")[i % 2], label=i % 2) for i, s in enumerate(test)]

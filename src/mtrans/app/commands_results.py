@@ -34,6 +34,7 @@ def results(
 
     Sets: ur_funny, mustard (5 folds), mustard_star, clevrer, qaego4d, youcook2. Ours are measured
     from the folders' answers with intervals; the published ones are copied from their authors.
+    Answers to another data set's or split's questions are refused, answers to a part say so.
     """
     from mtrans.core.errors import SettingsError
     from mtrans.core.files import make_folder, write_text

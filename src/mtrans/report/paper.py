@@ -4,7 +4,7 @@
                            +--> Table --> Markdown, LaTeX, CSV
     runs' predictions -----+
 
-A published row is never computed here, one of ours never copied.
+A published row is never computed here, one of ours never copied, and none is of other questions.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from mtrans.measure.metrics import METRICS
 from mtrans.measure.predictions import read_predictions
 from mtrans.measure.text_metrics import has_wordnet
 from mtrans.measure.units import shown
+from mtrans.report.paper_sets import lacking
 from mtrans.study.crossval import RECORD
 from mtrans.study.text_control import RECORD as TEXT_CONTROL
 
@@ -85,7 +86,7 @@ def tables(ours: Sequence[tuple[str, Path]] = (), names: Sequence[str] = ()) -> 
         names: Data sets to show; none takes those of `ours`, or all.
 
     Raises:
-        SettingsError: A data set that nothing is published of here.
+        SettingsError: A data set that nothing is published of here; answers to another one.
         CheckpointError: A folder holds no answers.
         PredictionsError: Answers are damaged.
     """
@@ -110,11 +111,11 @@ def _table(name: str, known: Mapping[str, Any], folders: Sequence[Path]) -> Tabl
         for row in entry["rows"]
     ]
     for folder in folders:
-        lines += _measured(folder, entry["columns"])
+        lines += _measured(name, folder, entry["columns"])
     return Table(name, entry["title"], tuple(entry["columns"]), tuple(lines))
 
 
-def _measured(folder: Path, columns: Mapping[str, Mapping[str, str]]) -> list[Line]:
+def _measured(name: str, folder: Path, columns: Mapping[str, Mapping[str, str]]) -> list[Line]:
     """Measures a run's answers, a text-only control's, or every row of a cross-validation."""
     cluster: Cluster = "video"
     if (folder / RECORD).exists():
@@ -132,6 +133,8 @@ def _measured(folder: Path, columns: Mapping[str, Mapping[str, str]]) -> list[Li
         if not file.exists():
             raise CheckpointError(f"'{folder}' holds no predictions.jsonl; run `mtrans eval` first")
         found = read_predictions(file)
+        if part := lacking(name, found, file):
+            method = f"{method} ({part} questions)"
         scores = {c: _score(found, column, cluster) for c, column in columns.items()}
         kept = {c: score for c, score in scores.items() if score is not None}
         lines.append(Line(method, inputs, kept, OURS, str(folder)))
