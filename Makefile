@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO_OUT ?= runs/demo
 
-.PHONY: help demo test test-slow lint format docs findings results clean
+.PHONY: help demo test test-slow lint format docs findings results benchmarks clean
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/ -/'
@@ -44,6 +44,9 @@ findings: $(STAMP) ## write docs/FINDINGS.md from the tables in docs/results
 
 results: $(STAMP) ## regenerate docs/RESULTS.md from the kept tables of studies
 	$(BIN)/mtrans study results --out docs/RESULTS.md
+
+benchmarks: $(STAMP) ## regenerate docs/BENCHMARKS.md from the kept records of benchmarks
+	$(BIN)/mtrans bench page --out docs/BENCHMARKS.md
 
 clean:           ## remove the environment and caches (runs and data stay)
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache

@@ -132,3 +132,23 @@ def decode(
             said=output.say,
         )
     )
+
+
+@bench.command("page")
+def page(
+    kept: Annotated[Path, typer.Option(help="Folder of kept records and notes.")] = Path(
+        "docs/results/bench"
+    ),
+    out: Annotated[Path | None, typer.Option(help="File to write instead of printing.")] = None,
+) -> None:
+    """Write one page of kept benchmarks: commands, tables, goals and whether they are met."""
+    from mtrans.core.files import make_folder, write_text
+    from mtrans.report.benchmarks_page import benchmarks_page
+
+    made = benchmarks_page(kept)
+    if out is None:
+        print(made, end="")
+        return
+    make_folder(out.parent)
+    write_text(out, made)
+    print(f"benchmarks: {out}")
