@@ -62,6 +62,7 @@ def decoded(low: float, others: int = 0) -> dict[str, Any]:
         ],
         verdicts={"fights": {READER: Verdict(128, others, 0.0, 0.0)}},
         missing={"opencv": "not installed"},
+        left_out={"fights": {"a.avi": {"decord2": "it ended", "opencv": "no frame"}}, "drawn": {}},
     )
     return asdict(made)
 
@@ -73,6 +74,7 @@ def test_decoding_is_never_slower_only_if_it_is_so_in_all_cases(tmp_path: Path) 
     assert row in noise
     assert "`mtrans bench decode --videos FOLDER/fights --rounds 3`" in noise
     assert "Not measured: opencv (not installed)" in noise
+    assert "Timed with nobody: a.avi of fights, which decord2 and opencv can't read" in noise
     slower = keep(tmp_path, "decode", decoded(1.01, others=3))
     assert list(verdicts(slower).values()) == ["**not met**", "**not met**"]
     assert "1 of 2 cases; longest 1.10 (1.01 to 1.30): fights, 8 frames" in slower

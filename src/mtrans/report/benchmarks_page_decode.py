@@ -53,11 +53,17 @@ def decode(record: Record) -> Section:
         text=2,
     )
     absent = [f"- Not measured: {reader} ({why})" for reader, why in record["missing"].items()]
+    for files, left_out in record["left_out"].items():
+        absent += [f"- Timed with nobody: {_unread(files, *one)}" for one in left_out.items()]
     return Section(
         _decode_command(record),
         [*lines, *absent, *([""] if absent else [])],
         _decode_goals(record, judged),
     )
+
+
+def _unread(files: str, file: str, why: dict[str, str]) -> str:
+    return f"{file} of {files}, which {' and '.join(why)} can't read"
 
 
 def _right(record: Record) -> Iterator[list[str]]:
