@@ -68,7 +68,7 @@ def test_contenders_have_the_same_budget() -> None:
     settings = [plan.job(name, Path("out")).settings(Path("out")) for name in plan.contenders]
     assert len({s.train for s in settings}) == 1
     assert settings[0].train.seed == 3
-    assert len({s.model for s in settings}) == 4  # `single` differs in its frames
+    assert len({s.model for s in settings}) == 5
     assert settings[3].frames.count == 1
     assert DemoPlan.make(full=False, seed=0, train_clips=None).contenders[1:] == ("text", "concat")
 

@@ -174,7 +174,8 @@ def run_processes(
         "from mtrans.core.settings import TrainSettings; from train.toy import toy_trainer;"
         f"s = TrainSettings(max_steps={steps}, batch_size=8, learning_rate=0.05, save_every=3);"
         f"t = toy_trainer(Path({str(folder)!r}), s, processes={processes}, dropout=0, stop={stop});"
-        f"t.train(resume_from_checkpoint=str(t.run.last_checkpoint()) if {resume} else None)"
+        f"t.train(resume_from_checkpoint=str(t.run.last_checkpoint()) if {resume} else None);"
+        "import torch; torch.distributed.destroy_process_group()"  # threads end before the process
     )
     children = [
         subprocess.Popen(

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mtrans.app import output
 from mtrans.app.commands_cost import operations
-from mtrans.bench.limit import Limit
-from mtrans.bench.scale import GOAL
-from mtrans.bench.step import StepCase
+
+if TYPE_CHECKING:
+    from mtrans.bench.limit import Limit
+    from mtrans.bench.step import StepCase
 
 WHAT = {"frames": "T, frames", "text": "L, text tokens", "batch": "B, clips"}
 
 
 def show_scale(result: dict[str, Any]) -> None:
     """Prints the points, the exponents, and last whether time is linear in frames."""
+    from mtrans.bench.scale import GOAL
+
     for what, rows in result["points"].items():
         made = output.table(WHAT[what], "ms a step", "memory added", "visual tokens")
         for row in rows:

@@ -81,8 +81,8 @@ def _test_maps(
 
     samples = as_samples(data)
     output.quiet_libraries()
-    from mtrans.infer.explain_many import drawn, explain_many
     from mtrans.measure.faith import FAITHFULNESS
+    from mtrans.study.explain_many import drawn, explain_many
 
     predictor = open_predictor(run, device, None)
     folder = out or (None if predictor.run is None else predictor.run.path / "explain")

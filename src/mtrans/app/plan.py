@@ -8,15 +8,17 @@ widths that run here for some seconds (:mod:`mtrans.bench.foretell`); held besid
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mtrans.app import output
 from mtrans.app.sizes import count, weights_bytes
-from mtrans.bench.footprint import Footprint
-from mtrans.bench.foretell import Foretold
-from mtrans.bench.step import StepCase
 from mtrans.core.settings import RunSettings
 from mtrans.data.forms import FORMS, stored_bytes
+
+if TYPE_CHECKING:
+    from mtrans.bench.footprint import Footprint
+    from mtrans.bench.foretell import Foretold
+    from mtrans.bench.step import StepCase
 
 CLIPS = 1000
 QUANTISED = {"8bit": "8 bit", "4bit": "4 bit"}
@@ -165,6 +167,7 @@ def plan_case(
         SettingsError: A setting is wrong.
         CheckpointError: There is no such backbone.
     """
+    from mtrans.bench.step import StepCase
     from mtrans.core.settings import load_settings
 
     values: dict[str, Any] = {"frames.count": frames, "train.batch_size": batch}
