@@ -16,6 +16,7 @@ from mtrans.measure.predictions import read_predictions
 from mtrans.study.collect import collect
 from mtrans.study.grid import FAILURES, failures, run_jobs
 from mtrans.study.jobs import StudyError
+from mtrans.study.keep import keep
 from mtrans.study.run import load_study, run_study
 from mtrans.study.tables import markdown, to_csv
 from mtrans.train.run_folder import RunFolder
@@ -164,3 +165,14 @@ def test_runs_side_by_side_and_fewer_clips(make_plan, tmp_path):
     rows = collect(plan, tmp_path).rows
     assert [row.point for row in rows] == [{"clips": 2}, {"clips": 5}]
     assert rows[1].reference == "mtrans, clips=2"
+
+
+def test_what_is_kept_of_a_study_holds_its_figures_and_no_answers(plan, study, tmp_path):
+    folder, results = study
+    kept = keep(plan, folder, tmp_path / "kept")
+    names = {p.name for p in kept.iterdir()}
+    assert {"table.md", "table.csv", "results.json", "provenance.json"} <= names
+    rows = json.loads((kept / "results.json").read_text())["rows"]
+    assert len(rows) == len(results.rows)
+    assert not list(kept.rglob("predictions*"))
+    assert not list(kept.rglob("*.safetensors"))

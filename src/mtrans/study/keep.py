@@ -20,7 +20,15 @@ from mtrans.study.plan import StudyPlan
 from mtrans.study.run import PLAN_FILE, tables_of
 from mtrans.train.run_folder import RunFolder
 
-TABLES = ("table.md", "table.csv", "cost.csv", "transfer.csv", "routing.md", "routing.csv")
+TABLES = (
+    "table.md",
+    "table.csv",
+    "results.json",
+    "cost.csv",
+    "transfer.csv",
+    "routing.md",
+    "routing.csv",
+)
 """Files that are kept as they are, where a study has them."""
 
 PROVENANCE = "provenance.json"
