@@ -130,8 +130,11 @@ def test_training_figures_are_those_of_the_benchmark(tmp_path: Path) -> None:
     page = keep(tmp_path, "train", trained(made))
     assert made.peer() == WORKERS
     for fast in (WARM, COLD, SAME):
-        ratio = made.ratio(made.peer(), fast)
-        assert f"| {ratio.median:.2f} ({ratio.low:.2f} to {ratio.high:.2f}) |" in page
+        for peer in (ONLINE, WORKERS):
+            ratio = made.ratio(peer, fast)
+            assert f"| {ratio.median:.2f} ({ratio.low:.2f} to {ratio.high:.2f}) |" in page
+    assert f"| {WORKERS} * | eager |" in page
+    assert f"| {ONLINE} | eager |" in page
     peak, beyond = made.memory(WORKERS)
     assert (
         f"| {WORKERS} | {made.rate(WORKERS):.2f} | 4.5 | {peak:,.0f} | {beyond:.0f} | 8 |" in page
