@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from mtrans.core.files import make_folder, write_text
+from mtrans.core.runtime import processor_name
+from mtrans.train.circumstances import git_state, now
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def write_result(path: Path, name: str, result: Mapping[str, Any]) -> None:
     import mtrans
 
     machine = {
-        "processor": platform.processor() or platform.machine(),
+        "processor": processor_name(),
         "threads": torch.get_num_threads(),
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "python": platform.python_version(),
@@ -84,5 +86,11 @@ def write_result(path: Path, name: str, result: Mapping[str, Any]) -> None:
         "mtrans": mtrans.__version__,
     }
     make_folder(path.parent)
-    record = {"benchmark": name, "machine": machine, **result}
+    record = {
+        "benchmark": name,
+        "date": now(),
+        "git": git_state(),
+        "machine": machine,
+        **result,
+    }
     write_text(path, json.dumps(record, indent=1) + "\n")

@@ -132,7 +132,7 @@ def _section(name: str, record: Record, section: Section, notes: str) -> list[st
         command, notes = given[1], notes[given.end() :]
     # the only record of a benchmark needs no heading of its own
     head = [] if name == kind else [f"### {name}", ""]
-    lines = [*head, f"`{command}`", "", _machine(record["machine"]), ""]
+    lines = [*head, f"`{command}`", "", _machine(record), ""]
     if section.goals:
         rows = [[goal.what, goal.measured, goal.verdict] for goal in section.goals]
         lines += table(["goal", "measured", "verdict"], rows, text=3)
@@ -140,10 +140,13 @@ def _section(name: str, record: Record, section: Section, notes: str) -> list[st
     return [*lines, _deeper(notes, 2), ""] if notes.strip() else lines
 
 
-def _machine(machine: Mapping[str, Any]) -> str:
-    """Says what it was measured on."""
+def _machine(record: Mapping[str, Any]) -> str:
+    """Says on what it was measured, and when and from which commit where the record knows."""
+    machine, git = record["machine"], record.get("git") or {}
     device = machine["accelerator"] or "no accelerator"
+    when = f", {record['date'][:10]}" if record.get("date") else ""
+    commit = f", commit {git['commit'][:7]}" if git.get("commit") else ""
     return (
         f"Measured on {machine['processor']}, {machine['threads']} threads, {device}; Python"
-        f" {machine['python']}, torch {machine['torch']}, mtrans {machine['mtrans']}."
+        f" {machine['python']}, torch {machine['torch']}, mtrans {machine['mtrans']}{commit}{when}."
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import platform
 import sys
 from dataclasses import dataclass
 
 import torch
+
+from mtrans.core.runtime import processor_name
 
 
 @dataclass(frozen=True)
@@ -72,5 +73,4 @@ def device_name(device: torch.device) -> str:
     """Returns the name of a device for people: the GPU's, or the processor's with its threads."""
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)} ({device})"
-    name = platform.processor() or platform.machine()
-    return f"{name} {device.type}, {torch.get_num_threads()} threads"
+    return f"{processor_name()} {device.type}, {torch.get_num_threads()} threads"
