@@ -144,14 +144,14 @@ def test_folds_answer_every_sample_once(llama, tmp_path):
     page = (tmp_path / "out" / "table.md").read_text()
     for words in ("| chance | 50.0 |", "| majority | ", "| fold3 | "):
         assert words in page
-    assert any(line.startswith("warning: fold1: ") and "'s0'" in line for line in said)
+    assert any(line.startswith("warning: fold1: ") and "'mustard-s0'" in line for line in said)
 
 
 def test_what_can_not_be_done_is_said(llama, tmp_path, monkeypatch):
     some = samples(8, 0)
     write_manifest(tmp_path / "a.jsonl", some)
     same = Texts(tmp_path / "a.jsonl", test=tmp_path / "a.jsonl", share=0.25)
-    with pytest.raises(SettingsError, match=r"'s0' is in (train|val) and in test"):
+    with pytest.raises(SettingsError, match=r"'mustard-s0' is in (train|val) and in test"):
         text_control(same, tmp_path / "out", lm=str(llama))
     with pytest.raises(SettingsError, match="--val without --test"):
         text_control(replace(same, val=same.test, test=None), tmp_path / "out", lm=str(llama))

@@ -175,7 +175,8 @@ def run_processes(
         f"s = TrainSettings(max_steps={steps}, batch_size=8, learning_rate=0.05, save_every=3);"
         f"t = toy_trainer(Path({str(folder)!r}), s, processes={processes}, dropout=0, stop={stop});"
         f"t.train(resume_from_checkpoint=str(t.run.last_checkpoint()) if {resume} else None);"
-        "import torch; torch.distributed.destroy_process_group()"  # threads end before the process
+        # gloo's threads can abort a process that ends beside another on a busy machine
+        "import os, torch; torch.distributed.barrier(); os._exit(0)"
     )
     children = [
         subprocess.Popen(

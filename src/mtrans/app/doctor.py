@@ -101,6 +101,7 @@ def show(found: Findings) -> None:
         print("Nothing is missing.")
         return
     gaps = output.table("missing", "needed for", "get it with", text=3)
+    gaps.columns[-1].no_wrap = True  # to be copied
     for gap in found.missing:
         gaps.add_row(gap.what, gap.needed_for, gap.get)
     console.print(gaps, markup=False)
