@@ -28,7 +28,8 @@ def kept(tmp_path: Path) -> Path:
     folder = tmp_path / "results/talk"
     folder.mkdir(parents=True)
     (folder / "table.md").write_text("About.\n\n### talk\n\n| contender | all |\n|---|---|\n")
-    (folder / "results.json").write_text(json.dumps({"plan": plan_to_dict(read_plan(file))}))
+    document = {"plan": plan_to_dict(read_plan(file)), "rows": []}
+    (folder / "results.json").write_text(json.dumps(document))
     return tmp_path
 
 
@@ -50,6 +51,13 @@ def test_a_study_has_its_command_table_and_notes(kept: Path) -> None:
         "\n### One",
     ):
         assert words in page, words
+
+
+def test_some_rows_of_a_description_have_its_command(kept: Path) -> None:
+    file = kept / "studies/small.yaml"
+    file.write_text(PLAN.replace("text]", "text, mean]"))
+    page = results_page(kept / "results", kept / "studies")
+    assert "\nSome rows of `mtrans study run studies/small.yaml --out runs/small` (the" in page
 
 
 def test_a_plan_that_is_no_description_has_no_command(kept: Path) -> None:

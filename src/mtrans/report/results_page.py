@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mtrans.core.errors import MTransError, SettingsError
+from mtrans.report.results_summary import find_worlds, summary
 from mtrans.study.plan import StudyPlan
 from mtrans.study.plan_file import plan_from_dict, read_plan
 
@@ -58,7 +60,8 @@ def results_page(results: Path, studies: Path) -> str:
     order = {name: place for place, name in enumerate(FIRST)}
     folders.sort(key=lambda f: (order.get(f.name, len(FIRST)), f.name))
     plans = _descriptions(studies)
-    lines = [HEAD, *(f"- [{f.name}](#{f.name})" for f in folders), ""]
+    lines = [HEAD, *summary(find_worlds(results, [plan for plan, _, _ in plans]))]
+    lines += ["## All tables", "", *(f"- [{f.name}](#{f.name})" for f in folders), ""]
     for folder in folders:
         lines += _section(folder, plans, results.name)
     return "\n".join(lines).rstrip() + "\n"
@@ -68,8 +71,9 @@ def _section(folder: Path, plans: list[tuple[StudyPlan, Path, str]], place: str)
     lines = [f"## {folder.name}", ""]
     plan = _plan(folder)
     for known, file, command in plans:
-        if known == plan:
-            lines += [f"`{command}` (the plan: [{file.name}](../studies/{file.name}))", ""]
+        part = None if plan is None else _part(plan, known)
+        if part is not None:
+            lines += [f"{part}`{command}` (the plan: [{file.name}](../studies/{file.name}))", ""]
     made = folder / "provenance.json"
     if made.exists():
         lines += [_made(json.loads(made.read_text("utf-8"))), ""]
@@ -119,6 +123,17 @@ def _plan(folder: Path) -> StudyPlan | None:
         return plan_from_dict(document["plan"])
     except (OSError, KeyError, MTransError):
         return None
+
+
+def _part(plan: StudyPlan, known: StudyPlan) -> str | None:
+    """Says what a kept plan is of a description: nothing to say of all of it; None is another one.
+
+    Of a long study some contenders may be run and kept before the others.
+    """
+    if plan == known:
+        return ""
+    some = {name: c for name, c in known.contenders.items() if name in plan.contenders}
+    return "Some rows of " if replace(known, contenders=some) == plan else None
 
 
 def _descriptions(studies: Path) -> list[tuple[StudyPlan, Path, str]]:

@@ -110,6 +110,11 @@ class Results:
     unsettled: list[tuple[str, str]] = field(default_factory=list)
     other: list[tuple[str, str, str]] = field(default_factory=list)
 
+    @property
+    def provisional(self) -> list[tuple[str, str]]:
+        """Rows that may change: unsettled ones, and those of other settings."""
+        return [*self.unsettled, *((data, label) for data, label, _ in self.other)]
+
     def of(self, data: str) -> list[Row]:
         """Returns a data set's rows."""
         return [row for row in self.rows if row.data == data]
@@ -226,6 +231,7 @@ def write_results(results: Results, file: Path, more: Mapping[str, Any] | None =
         "plan": plan_to_dict(results.plan),
         "rows": [asdict(row) for row in results.rows],
         "missing": results.missing,
+        "provisional": results.provisional,
         **(more or {}),
     }
     write_text(file, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
