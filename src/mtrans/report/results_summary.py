@@ -30,13 +30,13 @@ BLIND = ("text", *FLOORS)
 """Rows that see no frame, whatever their number of visual tokens."""
 
 HYPOTHESIS = """\
-**Hypothesis**, written down before the studies were run: on each world `mtrans` (connector `mqt`) is
-first or within one standard error of first, with the fewest visual tokens.
+**Hypothesis**, written down before the studies were run: on each world `mtrans` (connector `mqt`)
+is first or within one standard error of first, with the fewest visual tokens.
 """
 
 EXPLAINED = """\
-% right of all questions, mean over seeds, standard error over clips in brackets. **Bold**: first, or
-within one standard error of first. Empty: not run yet. What the designs are:
+% right of all questions, mean over seeds, standard error over clips in brackets. **Bold**: first,
+or within one standard error of first. Empty: not run yet. What the designs are:
 [connectors.md](connectors.md); what the parts of `mtrans` are worth: [FINDINGS.md](FINDINGS.md).
 """
 
