@@ -387,7 +387,7 @@ def as_turn(text: str) -> Turn:
 
 def _plan(settings: RunSettings, train: list[Sample], val: list[Sample] | None, out: Path) -> None:
     """Prints what a run would do."""
-    from mtrans.core.runtime import pick_device, pick_dtype
+    from mtrans.core.runtime import pick_device, pick_kept
     from mtrans.data.clips import clips_of
     from mtrans.models.connectors import CONNECTORS
     from mtrans.models.loading import load_backbone
@@ -409,12 +409,13 @@ def _plan(settings: RunSettings, train: list[Sample], val: list[Sample] | None, 
     elif not options.use_cache or CONNECTORS.get(settings.model.connector).needs_pixels:
         made.add_row("features", "computed in every epoch; no cache")
     else:
-        dtype = pick_dtype(settings.dtype, device)
+        kept = pick_kept(settings.dtype, device, precision=options.precision)
         backbone = load_backbone(
             settings.backbone,
             settings.model,
             device=device,
-            dtype=dtype,
+            dtype=kept.dtype,
+            mixed=kept.mixed,
             quantize=settings.quantize,
         )
         cache = feature_cache(backbone, settings)

@@ -59,7 +59,7 @@ def examine() -> Findings:
     """
     import torch
 
-    from mtrans.core.runtime import pick_device, pick_dtype
+    from mtrans.core.runtime import pick_device, pick_kept
     from mtrans.data.cache import default_folder
 
     found = Findings(versions=_versions())
@@ -67,7 +67,7 @@ def examine() -> Findings:
     total, found.free = device_memory(device)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     found.place["device"] = f"{device} ({name}), {os.cpu_count()} CPU cores"
-    found.place["dtype of frozen weights"] = str(pick_dtype("auto", device)).removeprefix("torch.")
+    found.place["dtype of frozen weights"] = pick_kept("auto", device).name
     found.place["memory"] = f"{output.size(found.free)} free of {output.size(total)}"
     found.place["video"] = _codecs()
     found.place["disk here"] = f"{output.size(shutil.disk_usage(Path.cwd()).free)} free"

@@ -6,7 +6,7 @@ import os
 import platform
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mtrans.core.errors import SettingsError, did_you_mean
 
@@ -65,11 +65,54 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
-def pick_dtype(name: str = "auto", device: torch.device | None = None) -> torch.dtype:
-    """Returns the dtype in which frozen weights are kept.
+class Kept(NamedTuple):
+    """How frozen weights are kept.
+
+    Attributes:
+        dtype: In which they are loaded.
+        mixed: Whether matrices are then held in bf16, and all is computed under autocast
+            (:mod:`mtrans.models.mixed`).
+    """
+
+    dtype: torch.dtype
+    mixed: bool = False
+
+    @property
+    def name(self) -> str:
+        """As `RunSettings.dtype` calls it."""
+        names = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
+        return "mixed" if self.mixed else names[str(self.dtype).removeprefix("torch.")]
+
+
+def pick_kept(name: str, device: torch.device, *, precision: str = "auto") -> Kept:
+    """Returns how frozen weights are kept.
 
     Args:
-        name: ``auto`` (bf16 on a GPU that has it, else fp32), ``fp32``, ``bf16`` or ``fp16``.
+        name: As `RunSettings.dtype`. ``auto`` is bf16 on a GPU that has it, ``mixed`` elsewhere.
+            ``mixed`` is fp32 on devices that are not fast at bf16: the weights are the same.
+        device: Where the model will run.
+        precision: As `TrainSettings.precision`; fp32 has ``auto`` mean fp32 on a processor.
+
+    Raises:
+        SettingsError: Unknown name, or ``mixed`` with a training in fp32.
+    """
+    import torch
+
+    if name == "mixed" and precision == "fp32":
+        raise SettingsError(
+            "dtype=mixed computes in bf16 and train.precision=fp32 forbids it; use dtype=fp32"
+        )
+    dtype = pick_dtype(name, device)
+    wanted = name == "mixed" or (name == "auto" and dtype == torch.float32)
+    return Kept(dtype, wanted and precision != "fp32" and has_fast_bf16(device))
+
+
+def pick_dtype(name: str = "auto", device: torch.device | None = None) -> torch.dtype:
+    """Returns the dtype in which frozen weights are loaded.
+
+    Args:
+        name: ``auto`` (bf16 on a GPU that has it, else fp32), ``mixed`` (fp32), ``fp32``, ``bf16``
+            or ``fp16``.
         device: Where the model will run.
 
     Raises:
@@ -78,11 +121,15 @@ def pick_dtype(name: str = "auto", device: torch.device | None = None) -> torch.
     import torch
 
     names = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    if name == "mixed":
+        return torch.float32
     if name == "auto":
         on_gpu = device is not None and device.type == "cuda"
         return torch.bfloat16 if on_gpu and torch.cuda.is_bf16_supported() else torch.float32
     if name not in names:
-        raise SettingsError(f"unknown dtype '{name}'{did_you_mean(name, [*names, 'auto'])}")
+        raise SettingsError(
+            f"unknown dtype '{name}'{did_you_mean(name, [*names, 'mixed', 'auto'])}"
+        )
     return names[name]
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from mtrans.core.calibration import Calibration, read_calibration, recalibrated, softmax
 from mtrans.core.errors import VideoError
 from mtrans.core.records import Prediction, Sample
-from mtrans.core.runtime import pick_device, pick_dtype
+from mtrans.core.runtime import pick_device, pick_kept
 from mtrans.core.settings import RunSettings, load_settings
 from mtrans.data.clips import Source
 from mtrans.data.collate import Item, pad_id
@@ -346,13 +346,16 @@ def load_predictor(
         settings = dataclasses.replace(settings, backbone=str(name))
     else:
         settings = read_settings(folder)
-    kept = pick_dtype(settings.dtype if dtype == "auto" else dtype, where)
+    kept = pick_kept(
+        settings.dtype if dtype == "auto" else dtype, where, precision=settings.train.precision
+    )
     if folder is None:
         backbone = load_backbone(
             settings.backbone,
             settings.model,
             device=where,
-            dtype=kept,
+            dtype=kept.dtype,
+            mixed=kept.mixed,
             quantize=settings.quantize,
             offload=settings.offload,
         )
@@ -364,7 +367,8 @@ def load_predictor(
             record.model,
             adapter=folder,
             device=where,
-            dtype=kept,
+            dtype=kept.dtype,
+            mixed=kept.mixed,
             quantize=settings.quantize,
             offload=settings.offload,
         )

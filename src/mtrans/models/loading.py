@@ -21,6 +21,7 @@ from mtrans.core.errors import CheckpointError, SettingsError
 from mtrans.core.settings import LoraSettings, ModelSettings
 from mtrans.models.hub import where_to_look
 from mtrans.models.lora import attach_adapter, load_adapter, read_adapter
+from mtrans.models.mixed import hold_matrices
 from mtrans.models.placing import offload_llm
 from mtrans.models.quantize import quantization
 from mtrans.models.video_lmm import VideoBlip2, VideoInstructBlip
@@ -69,7 +70,8 @@ class Backbone:
         qformer_tokenizer: The Q-Former's; None for BLIP-2, which has none.
         image: How pixels must come.
         prompt_style: Name of the prompt template it was trained with.
-        hash: Identity of the frozen weights in their dtype; features cached under it stay right.
+        hash: Identity of the frozen weights in the dtype in which they were loaded.
+        mixed: Whether it computes in bf16 from matrices held so (:mod:`mtrans.models.mixed`).
     """
 
     name: str
@@ -79,6 +81,12 @@ class Backbone:
     image: ImageNumbers
     prompt_style: str
     hash: str
+    mixed: bool = False
+
+    @property
+    def features(self) -> str:
+        """Identity of the ViT's features: the frozen weights' and the arithmetic's."""
+        return f"{self.hash} mixed" if self.mixed else self.hash
 
     @property
     def base(self) -> Any:
@@ -97,6 +105,7 @@ def load_backbone(
     dtype: torch.dtype = torch.float32,
     quantize: str = "none",
     offload: str = "none",
+    mixed: bool = False,
     **from_pretrained: Any,
 ) -> Backbone:
     """Loads a backbone and, where asked, an adapter.
@@ -111,6 +120,8 @@ def load_backbone(
         dtype: Of the frozen weights.
         quantize: Bits of the frozen LLM, as `RunSettings.quantize`.
         offload: What is kept in the machine's memory, as `RunSettings.offload`.
+        mixed: Hold the frozen matrices in bf16; for training, attach the adapter first and do it
+            then (:func:`mtrans.models.mixed.hold_matrices`).
         **from_pretrained: More for transformers (`device_map`, ...).
 
     Returns:
@@ -150,6 +161,8 @@ def load_backbone(
         wrapped = attach_adapter(assembled, lora)
     elif adapter is not None:
         wrapped = load_adapter(assembled, adapter, trainable=trainable, weights=identity)
+    if mixed:
+        hold_matrices(wrapped)
     tokenizer, qformer_tokenizer = _tokenizers(name, source, config)
     return Backbone(
         name=name,
@@ -159,6 +172,7 @@ def load_backbone(
         image=_image_numbers(source, config),
         prompt_style=_prompt_style(name, config),
         hash=identity,
+        mixed=mixed,
     )
 
 

@@ -14,11 +14,12 @@ from safetensors import SafetensorError
 
 from mtrans.core.errors import CheckpointError
 from mtrans.core.records import Sample
-from mtrans.core.runtime import pick_dtype, seed_everything
+from mtrans.core.runtime import Kept, pick_kept, seed_everything
 from mtrans.core.settings import RunSettings
 from mtrans.models.answering import LossForm
 from mtrans.models.loading import Backbone, load_backbone
 from mtrans.models.lora import attach_adapter, check_adapter_files, save_adapter
+from mtrans.models.mixed import hold_matrices
 from mtrans.models.placing import hold_in_place
 from mtrans.models.video_lmm import NEW_MODULES
 from mtrans.train.compiled import compile_layers
@@ -50,8 +51,10 @@ def fresh_backbone(
         CheckpointError: The backbone given has an adapter, or other switches.
         SettingsError: `train.compile` without a compiler.
     """
+    options, mixed = settings.train, False
     if backbone is None:
-        dtype = pick_dtype(settings.dtype, device)
+        kept = pick_kept(settings.dtype, device, precision=options.precision)
+        mixed = kept.mixed and not hold_llm  # shards are of one dtype
         name = settings.backbone
         if name != "tiny" and Path(name).is_dir():
             name = str(Path(name).resolve())  # the adapter must find it from another folder
@@ -59,7 +62,7 @@ def fresh_backbone(
             name,
             settings.model,
             device="cpu" if hold_llm else device,
-            dtype=dtype,
+            dtype=kept.dtype,
             quantize=settings.quantize,
             offload=settings.offload,
         )
@@ -87,9 +90,11 @@ def fresh_backbone(
                 # transformers marks what it has loaded, and then does not initialise it again
                 parameter.__dict__.pop("_is_hf_initialized", None)
             module.reset_parameters()
-    options = settings.train
     backbone.base.loss_form = LossForm(options.label_smoothing, options.focal_gamma)
     backbone.model = attach_adapter(backbone.base, settings.lora)
+    if mixed:
+        hold_matrices(backbone.model)
+        backbone.mixed = True
     if options.compile:
         compile_layers(backbone.model)
     return backbone
@@ -108,9 +113,8 @@ def write_adapter(folder: Path, backbone: Backbone, settings: RunSettings) -> No
         weights=backbone.hash,
         base=settings.backbone,
     )
-    kept = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
-    frozen = backbone.base.qformer.dtype
-    write_settings(folder, dataclasses.replace(settings, dtype=kept.get(frozen, settings.dtype)))
+    dtype = Kept(backbone.base.qformer.dtype, backbone.mixed).name
+    write_settings(folder, dataclasses.replace(settings, dtype=dtype))
 
 
 def read_weights(folder: Path, backbone: Backbone) -> None:

@@ -303,7 +303,9 @@ class RunSettings:
     """`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
 
     dtype: str = "auto"
-    """Dtype of the frozen weights: auto, fp32, bf16, fp16."""
+    """How the frozen weights are kept: `fp32`, `bf16`, `fp16`, or `mixed`: matrices in bf16, the
+    rest in fp32, computed under bf16 autocast where the device is fast at it (else fp32). `auto` is
+    bf16 on a GPU, mixed elsewhere, fp32 where train.precision=fp32."""
 
     quantize: Literal["none", "8bit", "4bit"] = "none"
     """Keep the frozen LLM's linear layers in 8 or 4 bit; needs the extra `quant`."""
