@@ -78,6 +78,16 @@ def test_parts_not_asked_for_stay_as_long_as_the_predictions_do(path: Path) -> N
     assert set(made(path, ["bias"])["parts"]) == {"bias"}
 
 
+def test_each_file_has_an_analysis_of_its_own(path: Path) -> None:
+    made(path, ["bias"])
+    other = path.with_name("other.jsonl")
+    write_predictions(other, answers(seed=1))
+    made(other, ["bias"])
+    assert analysis_path(path) != analysis_path(other)
+    assert read_analysis(analysis_path(path), path)
+    assert read_analysis(analysis_path(other), other)
+
+
 def test_a_calibration_is_shown_beside_what_the_model_gives(path: Path) -> None:
     part = made(path, ["calibration"], calibration=Calibration("temperature", 1 / 3))["parts"]
     raw, calibrated = part["calibration"]["variants"]

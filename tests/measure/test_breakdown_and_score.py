@@ -108,6 +108,33 @@ def test_metrics_follow_the_task_and_mixed_files_get_both(tmp_path):
     assert scores["parse_failures"].n == 4
 
 
+@pytest.mark.parametrize(
+    ("file", "wanted"),
+    [
+        ("predictions.jsonl", "scores.json"),
+        ("predictions_val.jsonl", "scores_val.json"),
+        ("val.jsonl", "val.scores.json"),
+        ("a.jsonl", "a.scores.json"),
+        ("predictions-a.jsonl", "predictions-a.scores.json"),
+    ],
+)
+def test_each_file_has_scores_of_its_own(tmp_path, file, wanted):
+    assert scores_path(tmp_path / file) == tmp_path / wanted
+
+
+def test_scores_of_one_file_leave_those_of_another(tmp_path):
+    right, wrong = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    write_predictions(right, [choice_prediction(i, 0, 0) for i in range(3)])
+    write_predictions(wrong, [choice_prediction(i, 0, 1) for i in range(3)])
+    for path in (right, wrong):
+        score_predictions(path, resamples=50)
+    for path, value in ((right, 1.0), (wrong, 0.0)):
+        scores, about = read_scores(scores_path(path))
+        assert about["predictions"] == path.name
+        assert next(s for s in scores if s.metric == "accuracy" and not s.slice).value == value
+    assert not (tmp_path / "scores.json").exists()
+
+
 def test_without_any_target_nothing_can_be_measured(tmp_path):
     path = tmp_path / "p.jsonl"
     write_predictions(path, [Prediction(id="u", video=None, question="?", answer="x")])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mtrans.core.markdown import table
 from mtrans.data.adapters import ADAPTERS
 from mtrans.data.adapters.shared.base import Adapter
 
@@ -78,21 +79,27 @@ def details(adapter: Adapter) -> str:
     if adapter.settings:
         asked = ", ".join(f"`{k}={v}`" for k, v in adapter.settings.items())
         lines.append(f"- Its protocol asks for {asked}.")
-    lines += ["", "| split scheme | how | sizes |", "|---|---|---|"]
-    for name, scheme in adapter.schemes.items():
-        sizes = ", ".join(f"{split} {n}" for split, n in scheme.sizes.items())
-        lines.append(f"| `{name}` | {scheme.about} | {sizes} |")
-    if adapter.options:
-        lines += ["", "| `--option` | what it does | values | default |", "|---|---|---|---|"]
-        for name, option in adapter.options.items():
-            values = ", ".join(f"`{v}`" for v in option.values) or "any"
-            default = "" if option.default is None else f"`{option.default}`"
-            lines.append(f"| `{name}` | {option.about} | {values} | {default} |")
-    if adapter.questions:
-        lines += ["", "| question | version | text | candidates |", "|---|---|---|---|"]
-        for q in adapter.questions:
-            candidates = ", ".join(q.choices) if q.choices else ""
-            lines.append(f"| `{q.name}` | {q.version} | {q.text} | {candidates} |")
+    schemes = [
+        (f"`{name}`", scheme.about, ", ".join(f"{split} {n}" for split, n in scheme.sizes.items()))
+        for name, scheme in adapter.schemes.items()
+    ]
+    lines += ["", *table(["split scheme", "how", "sizes"], schemes)]
+    options = [
+        (
+            f"`{name}`",
+            option.about,
+            ", ".join(f"`{v}`" for v in option.values) or "any",
+            "" if option.default is None else f"`{option.default}`",
+        )
+        for name, option in adapter.options.items()
+    ]
+    if options:
+        lines += ["", *table(["`--option`", "what it does", "values", "default"], options)]
+    questions = [
+        (f"`{q.name}`", q.version, q.text, ", ".join(q.choices or ())) for q in adapter.questions
+    ]
+    if questions:
+        lines += ["", *table(["question", "version", "text", "candidates"], questions)]
     return "\n".join([*lines, ""])
 
 
@@ -118,10 +125,9 @@ def as_plain(adapter: Adapter) -> dict[str, Any]:
 def page() -> str:
     """Returns docs/datasets.md."""
     head, *body = rows()
-    table = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    table += [f"| [`{row[0]}`](#{row[0]}) | {' | '.join(row[1:])} |" for row in body]
+    made = table(head, [(f"[`{name}`](#{name})", *cells) for name, *cells in body])
     parts = [details(ADAPTERS.get(name)) for name in sorted(ADAPTERS)]
-    return "\n".join([HEAD, *table, "", *parts])
+    return "\n".join([HEAD, *made, "", *parts])
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from rich.console import Group
 
 from mtrans.app import output
 from mtrans.core.files import write_text
+from mtrans.core.markdown import table
 from mtrans.core.records import Sample, Score
 from mtrans.measure.compare import Comparison
 from mtrans.study.grid import Watch, failures, run_jobs
@@ -184,9 +185,7 @@ def markdown(plan: DemoPlan, rows: Sequence[Row]) -> str:
         "",
         _about(plan, rows),
         "",
-        "| " + " | ".join(HEADERS) + " |",
-        "|---" + "|---:" * (len(HEADERS) - 1) + "|",
-        *("| " + " | ".join(cells) + " |" for cells in _cells(rows)),
+        *table(HEADERS, _cells(rows), text=1),
         "",
         *(f"- `{row.contender}`: {ABOUT[row.contender]}" for row in rows),
     ]

@@ -18,6 +18,7 @@ import typer
 
 from mtrans.app.cli import app, root
 from mtrans.app.prose import describe_settings
+from mtrans.core.markdown import table
 
 HEAD = """\
 # Commands
@@ -150,30 +151,23 @@ def _section(path: str, command: Callable[..., Any], tail: str = "") -> str:
     about = inspect.cleandoc(command.__doc__ or "")
     lines = [f"## {path}", "", about, "", "```", usage, "```", ""]
     if taken:
-        lines += ["| | | default |", "|---|---|---|", *map(_row, taken), ""]
+        lines += [*table(["", "", "default"], map(_row, taken)), ""]
     return "\n".join(lines)
 
 
-def _row(p: Parameter) -> str:
+def _row(p: Parameter) -> tuple[str, ...]:
     about = p.about + (" Repeatable." if p.repeats and "repeatable" not in p.about else "")
-    return f"| `{p.name}` | {_cell(about)} | {_cell(p.default)} |"
+    return f"`{p.name}`", about, p.default
 
 
 def _settings() -> str:
-    rows = [
-        f"| `{s.name}` | `{s.value}` | {_cell(s.kind)} | {_cell(s.about)} |"
-        for s in describe_settings()
-    ]
+    rows = [(f"`{s.name}`", f"`{s.value}`", s.kind, s.about) for s in describe_settings()]
     head = (
         "What `--set name=value` and a `--config` file may hold, with the defaults; `mtrans"
         " settings --preset paper` shows a preset's values."
     )
-    table = ["| setting | default | kind | meaning |", "|---|---|---|---|", *rows, ""]
-    return "\n".join(["## Settings", "", head, "", *table])
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    made = table(["setting", "default", "kind", "meaning"], rows)
+    return "\n".join(["## Settings", "", head, "", *made, ""])
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ from typing import Any
 
 from mtrans.core.errors import MTransError
 from mtrans.core.files import write_text
+from mtrans.core.markdown import table
 from mtrans.measure.predictions import read_predictions
-from mtrans.measure.score import read_scores
+from mtrans.measure.score import read_scores, scores_path
 from mtrans.train.run_folder import RunFolder
 
 MARK = "<!-- written by mtrans -->"
@@ -179,9 +180,10 @@ def _synthetic(run: RunFolder, base: str) -> bool:
 
 
 def _scores(run: RunFolder) -> list[str]:
-    if not run.scores.is_file():
+    file = scores_path(run.predictions())
+    if not file.is_file():
         return ["", "## Scores", "", "Not measured: `mtrans eval` was not run."]
-    scores, about = read_scores(run.scores)
+    scores, about = read_scores(file)
     rows = [
         (
             s.metric,
@@ -215,9 +217,7 @@ def _balance(splits: Mapping[str, Any]) -> list[tuple[Any, ...]]:
 
 
 def _table(title: str, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    cells = [[str(c).replace("|", "\\|").replace("\n", " ") for c in row] for row in rows]
-    ruled = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    return ["", f"## {title}", "", *ruled, *(f"| {' | '.join(row)} |" for row in cells)]
+    return ["", f"## {title}", "", *table(head, rows)]
 
 
 def _json(file: Path, hint: str) -> dict[str, Any]:

@@ -25,15 +25,12 @@ from mtrans.measure.intervals import LEVEL, RESAMPLES
 from mtrans.measure.mistakes import by_construct, known_choices, mistakes
 from mtrans.measure.modality import modality
 from mtrans.measure.perception import perception
-from mtrans.measure.predictions import PredictionsError
+from mtrans.measure.predictions import PredictionsError, beside
 from mtrans.measure.trust import trust
 from mtrans.measure.worst import worst_parts
 
 SCHEMA = 1
 """Version of the layout of ``analysis.json``."""
-
-ANALYSIS = "analysis.json"
-"""Name of the analysis of ``predictions.jsonl``."""
 
 
 @dataclass(frozen=True)
@@ -158,8 +155,8 @@ def analyze(
         path: The file `inputs.predictions` come from.
         inputs: What to look at.
         only: Parts; empty makes all.
-        out: Where to write; None is ``analysis.json`` beside the predictions
-            (``analysis_val.json`` for ``predictions_val.jsonl``).
+        out: Where to write; None is ``analysis.json`` beside ``predictions.jsonl``, and the file's
+            own name otherwise (:func:`analysis_path`).
 
     Returns:
         The whole document: ``parts`` by name, each with ``says``, or with ``missing``.
@@ -212,8 +209,7 @@ def read_analysis(path: Path, predictions: Path) -> dict[str, Any] | None:
 
 def analysis_path(predictions: Path) -> Path:
     """Returns where the analysis of a predictions file is kept."""
-    tail = predictions.stem.removeprefix("predictions")
-    return predictions.with_name(f"analysis{tail}.json" if tail.startswith("_") else ANALYSIS)
+    return beside(predictions, "analysis")
 
 
 def _make(name: str, inputs: Inputs) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import dataclasses
 import json
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,22 @@ _OPTIONAL_TEXTS = ("video", "target", "type", "speaker", "group", "split", "erro
 
 class PredictionsError(MTransError):
     """A predictions file is missing, damaged or does not fit another one."""
+
+
+def beside(predictions: str | Path, kind: str) -> Path:
+    """Returns where what was made of a predictions file is kept; no two files share a place.
+
+    Args:
+        predictions: The file.
+        kind: What was made, e.g. ``scores``.
+
+    Returns:
+        ``scores.json`` for ``predictions.jsonl``, ``scores_val.json`` for ``predictions_val.jsonl``
+        and ``answers.scores.json`` for ``answers.jsonl``.
+    """
+    path = Path(predictions)
+    usual = re.fullmatch(r"predictions(_.+)?", path.stem)
+    return path.with_name(f"{kind}{usual[1] or ''}.json" if usual else f"{path.stem}.{kind}.json")
 
 
 def read_predictions(path: str | Path) -> list[Prediction]:

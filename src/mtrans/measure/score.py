@@ -13,7 +13,7 @@ from mtrans.measure.apply import default_metrics, measure, of_task
 from mtrans.measure.breakdown import breakdown, slices
 from mtrans.measure.intervals import LEVEL, RESAMPLES, Cluster
 from mtrans.measure.metrics import METRICS
-from mtrans.measure.predictions import PredictionsError, read_predictions
+from mtrans.measure.predictions import PredictionsError, beside, read_predictions
 
 SCHEMA = 1
 """Version of the layout of ``scores.json``."""
@@ -36,8 +36,8 @@ def score_predictions(
 
     Args:
         path: A ``predictions.jsonl``.
-        out: Where to write; None is ``scores.json`` beside it (``scores_val.json`` for
-            ``predictions_val.jsonl``).
+        out: Where to write; None is ``scores.json`` beside ``predictions.jsonl``, and the file's
+            own name otherwise (:func:`scores_path`).
         metrics: Names; None takes those that fit the task.
         resamples: Bootstrap replicates.
         seed: Seed of the draws.
@@ -117,6 +117,4 @@ def read_scores(path: str | Path) -> tuple[list[Score], dict[str, Any]]:
 
 def scores_path(predictions: str | Path) -> Path:
     """Returns where the scores of a predictions file are kept."""
-    predictions = Path(predictions)
-    tail = predictions.stem.removeprefix("predictions")
-    return predictions.with_name(f"scores{tail}.json" if tail.startswith("_") else "scores.json")
+    return beside(predictions, "scores")

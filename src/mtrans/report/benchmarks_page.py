@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from mtrans.core.errors import SettingsError
+from mtrans.core.markdown import deeper
 from mtrans.report.benchmarks_page_decode import decode
 from mtrans.report.benchmarks_page_parts import Goal, Make, Record, Section, table
 from mtrans.report.benchmarks_page_peers import answer, train
 from mtrans.report.benchmarks_page_step import epoch, limit, scale
-from mtrans.report.results_page import _deeper
 
 HEAD = """\
 # Benchmarks
@@ -78,7 +78,7 @@ def benchmarks_page(kept: Path) -> str:
         lines += [f"## {kind}", "", about, ""]
         names = [name for name, record in records.items() if record["benchmark"] == kind]
         if kind not in names and kind in notes:
-            lines += [_deeper(notes[kind], 2), ""]
+            lines += [deeper(notes[kind], 2), ""]
         if not names:
             lines += ["Not measured yet.", ""]
         for name in names:
@@ -137,7 +137,7 @@ def _section(name: str, record: Record, section: Section, notes: str) -> list[st
         rows = [[goal.what, goal.measured, goal.verdict] for goal in section.goals]
         lines += table(["goal", "measured", "verdict"], rows, text=3)
     lines += section.lines
-    return [*lines, _deeper(notes, 2), ""] if notes.strip() else lines
+    return [*lines, deeper(notes, 2), ""] if notes.strip() else lines
 
 
 def _machine(record: Mapping[str, Any]) -> str:

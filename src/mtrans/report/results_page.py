@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mtrans.core.errors import MTransError, SettingsError
+from mtrans.core.markdown import deeper
 from mtrans.report.results_summary import find_worlds, summary
 from mtrans.study.plan import StudyPlan
 from mtrans.study.plan_file import plan_from_dict, read_plan
@@ -94,7 +95,7 @@ def _section(folder: Path, plans: list[tuple[StudyPlan, Path, str]], place: str)
         for picture in sorted(folder.glob("routing-*.svg")):
             lines += [f"![{picture.stem}]({place}/{folder.name}/{picture.name})", ""]
     for notes in _notes(folder):
-        lines += [_deeper(notes.read_text("utf-8"), 2), ""]
+        lines += [deeper(notes.read_text("utf-8"), 2), ""]
     return lines
 
 
@@ -144,13 +145,3 @@ def _descriptions(studies: Path) -> list[tuple[StudyPlan, Path, str]]:
         if command:
             found.append((read_plan(file), file, command.group()))
     return found
-
-
-def _deeper(text: str, levels: int) -> str:
-    """Returns Markdown with its headings so many levels deeper; code is left alone."""
-    lines = []
-    code = False
-    for line in text.rstrip().splitlines():
-        code ^= line.startswith("```")
-        lines.append("#" * levels + line if line.startswith("#") and not code else line)
-    return "\n".join(lines)

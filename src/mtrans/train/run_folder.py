@@ -76,11 +76,6 @@ class RunFolder:
         """TensorBoard events."""
         return self.path / "tensorboard"
 
-    @property
-    def scores(self) -> Path:
-        """Scores of predictions.jsonl."""
-        return self.path / "scores.json"
-
     def predictions(self, split: str | None = None) -> Path:
         """Returns the predictions' file of a split; without one the main test predictions."""
         return self.path / (f"predictions_{split}.jsonl" if split else "predictions.jsonl")
