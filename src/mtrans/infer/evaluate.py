@@ -206,7 +206,7 @@ def _identity(predictor: Predictor, samples: Sequence[Sample]) -> dict[str, Any]
             digest.update(parameter.detach().float().cpu().numpy().tobytes())
     return {
         "model": predictor.backbone.name,
-        "weights": predictor.backbone.features,
+        "weights": predictor.backbone.identity,
         "adapter": digest.hexdigest(),
         "settings": {k: settings[k] for k in ("frames", "prompt", "model")},
         "max_new_tokens": predictor.max_new_tokens,

@@ -44,13 +44,13 @@ class Foreign:
         name: Folder or published name, and whether it saw frames in place of a video.
         model: transformers' model.
         processor: Its processor.
-        hash: Identity of the weights.
+        identity: Of the weights, with their types.
     """
 
     name: str
     model: Any
     processor: Any
-    hash: str
+    identity: str
 
 
 def open_checkpoint(name: str, dtype: str, device: torch.device) -> Foreign:

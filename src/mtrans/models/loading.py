@@ -84,8 +84,8 @@ class Backbone:
     mixed: bool = False
 
     @property
-    def features(self) -> str:
-        """Identity of the ViT's features: the frozen weights' and the arithmetic's."""
+    def identity(self) -> str:
+        """Identity of what computes: the frozen weights' and the arithmetic's."""
         return f"{self.hash} mixed" if self.mixed else self.hash
 
     @property

@@ -58,7 +58,7 @@ def explain_many(
     """
     make_folder(folder)
     path = folder / MAPS
-    mark = {"weights": predictor.backbone.features, "run": _run(predictor), "seed": seed}
+    mark = {"weights": predictor.backbone.identity, "run": _run(predictor), "seed": seed}
     lines = read_jsonl(path) if path.exists() else []
     if any(line["of"] != mark for line in lines):
         raise CheckpointError(

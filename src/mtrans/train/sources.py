@@ -48,7 +48,7 @@ def feature_cache(backbone: Backbone, settings: RunSettings) -> FeatureCache:
         settings.cache_dir,
         frames=settings.frames,
         preprocess=preprocess_settings(backbone),
-        backbone=backbone.features,
+        backbone=backbone.identity,
         dtype=settings.cache_dtype,
         feature_shape=(int(vision.num_positions), int(vision.embed_dim)),
     )
