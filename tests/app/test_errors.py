@@ -67,3 +67,22 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     assert process.returncode == 130, err
     assert out == ""
     assert err.splitlines() == ["stopped: the same command keeps the clips that are there"]
+
+
+def test_out_that_cannot_be_written_is_one_line(
+    mtrans: Command, run: Path, small: Path, adapt_words: list[object], tmp_path: Path
+) -> None:
+    file = tmp_path / "clip.mp4"
+    file.write_text("x")
+    for out in (file, file / "sub"):
+        one_line_error(mtrans(*adapt_words, "--out", out), f"'{file}' is a file")
+    data = ["--data", small / "train.jsonl"]
+    one_line_error(mtrans("eval", run, *data, "--out", file / "x"), f"'{file}' is a file")
+    one_line_error(mtrans("report", run, "--out", file / "x.html"), f"'{file}' is a file")
+    one_line_error(
+        mtrans("worlds", "make", "talk", "--test", 1, "--out", file / "d"), f"'{file}' is a file"
+    )
+    one_line_error(
+        mtrans("export-predictions", run, "--out", file / "x" / "y.jsonl"), f"'{file}' is a file"
+    )
+    assert file.read_text() == "x"

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtrans.app.data import as_samples, check_model, has_answers
+from mtrans.app.data import as_samples, check_model, has_answers, predictions_file
 from mtrans.core.errors import CheckpointError, SettingsError
 from mtrans.core.records import Sample, Score
 from mtrans.core.settings import (
@@ -187,14 +187,11 @@ class VideoModel:
         from mtrans.infer.evaluate import evaluate
         from mtrans.measure.score import score_predictions
 
-        path = None if out is None else Path(out)
-        if path is not None and (path.suffix != ".jsonl" or path.is_dir()):
-            path = path / "predictions.jsonl"
         samples = as_samples(data)
         done = evaluate(
             self.predictor,
             samples,
-            path,
+            predictions_file(out),
             batch_size=batch_size,
             overwrite=overwrite,
             progress=progress,

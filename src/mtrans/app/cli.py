@@ -13,16 +13,18 @@ import typer
 
 import mtrans
 from mtrans.app import (
+    commands_adapt,
     commands_analyze,
+    commands_ask,
     commands_bench,
     commands_bench_peer,
     commands_calibration,
     commands_cost,
     commands_crossval,
     commands_data,
+    commands_eval,
     commands_exchange,
     commands_explain,
-    commands_model,
     commands_ood,
     commands_report,
     commands_results,
@@ -48,11 +50,11 @@ app.add_typer(commands_bench.bench, name="bench")
 commands_bench.bench.command("train")(commands_bench_peer.train)
 commands_bench.bench.command("answer")(commands_bench_peer.answer)
 commands_study.study.command("calibration")(commands_calibration.calibration)
-app.command("adapt")(commands_model.adapt)
+app.command("adapt")(commands_adapt.adapt)
 app.command("crossval", cls=commands_crossval.ManyValues)(commands_crossval.crossval)
 app.command("text-control", cls=commands_crossval.ManyValues)(commands_text_control.text_control)
-app.command("eval")(commands_model.evaluate)
-app.command("ask")(commands_model.ask)
+app.command("eval")(commands_eval.evaluate)
+app.command("ask")(commands_ask.ask)
 app.command("calibrate")(commands_analyze.calibrate)
 app.command("analyze")(commands_analyze.analyze)
 app.command("robustness", cls=commands_crossval.ManyValues)(commands_robustness.robustness)

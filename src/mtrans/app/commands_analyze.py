@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mtrans.app import output
-from mtrans.app.commands_model import Device, open_predictor
+from mtrans.app.models import Device, open_predictor
 
 if TYPE_CHECKING:
     from mtrans.core.records import Prediction
@@ -49,6 +49,7 @@ def analyze(
     objects of the clips. Writes analysis.json beside the predictions, and for a run the section
     "Analysis" of its report.html. Parts not named by --only stay as they were.
     """
+    from mtrans.app.data import predictions_of
     from mtrans.core.calibration import read_calibration
     from mtrans.core.errors import CheckpointError
     from mtrans.measure.analyze import Inputs, analysis_path
@@ -118,26 +119,8 @@ def calibrate(
     print(f"next: mtrans eval {run} --data TEST.jsonl; mtrans analyze {run} --only calibration")
 
 
-def predictions_of(run: Path) -> Path:
-    """Returns the predictions' file that a run folder or a file means.
-
-    Raises:
-        PredictionsError: The folder has none.
-    """
-    from mtrans.measure.predictions import PredictionsError
-
-    if not run.is_dir():
-        return run
-    names = ("predictions.jsonl", "predictions_test.jsonl")
-    found = next((run / name for name in names if (run / name).is_file()), None)
-    if found is None:
-        raise PredictionsError(
-            f"'{run}' has no predictions.jsonl; run `mtrans eval {run} --data TEST.jsonl` first"
-        )
-    return found
-
-
 def _read(run: Path | None) -> list[Prediction] | None:
+    from mtrans.app.data import predictions_of
     from mtrans.measure.predictions import read_predictions
 
     return None if run is None else read_predictions(predictions_of(run))

@@ -67,6 +67,7 @@ def export_predictions(
     form: Form = LogForm.lmms_eval,
 ) -> None:
     """Write predictions in the form of lmms-eval's sample logs, or as one checked JSONL file."""
+    from mtrans.app.data import predictions_of
     from mtrans.core.errors import SettingsError
     from mtrans.core.files import make_folder, write_text
     from mtrans.interop.sample_logs import to_log
@@ -74,7 +75,7 @@ def export_predictions(
 
     if out.exists():
         raise SettingsError(f"'{out}' exists already; give another --out")
-    made = read_predictions(run / "predictions.jsonl" if run.is_dir() else run)
+    made = read_predictions(predictions_of(run))
     if form is LogForm.jsonl:
         write_predictions(out, made)
     else:

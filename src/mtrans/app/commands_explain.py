@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mtrans.app import output
-from mtrans.app.commands_model import Device, open_predictor
+from mtrans.app.models import Device, open_predictor
 
 
 def explain(

@@ -42,12 +42,13 @@ def compare(
 
     The interval is drawn over videos; McNemar's p takes questions as independent.
     """
+    from mtrans.app.data import predictions_of
     from mtrans.core.errors import SettingsError
     from mtrans.measure.compare import compare as paired
 
     if len(runs) < 2:
         raise SettingsError("one run leaves nothing to compare; give two or more, reference first")
-    files = [run / "predictions.jsonl" if run.is_dir() else run for run in runs]
+    files = [predictions_of(run) for run in runs]
     names = _names(runs)
     for file, name in list(zip(files, names, strict=True))[1:]:
         rows = paired(files[0], file, metrics=metric)

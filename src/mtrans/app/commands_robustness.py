@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mtrans.app import output
-from mtrans.app.commands_model import Device, open_predictor
+from mtrans.app.models import Device, open_predictor
 
 if TYPE_CHECKING:
     from mtrans.core.records import Sample
@@ -114,7 +114,7 @@ def _answered(run: Path) -> list[Sample]:
     Raises:
         SettingsError: They are not all in its predictions, or there are none.
     """
-    from mtrans.app.commands_analyze import predictions_of
+    from mtrans.app.data import predictions_of
     from mtrans.core.errors import SettingsError
     from mtrans.measure.predictions import question_of, read_predictions
     from mtrans.train.circumstances import describe_data

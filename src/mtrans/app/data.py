@@ -1,4 +1,4 @@
-"""What people give as data or as a model, checked."""
+"""What people give as data, as a model or as a place for predictions, checked."""
 
 from __future__ import annotations
 
@@ -68,3 +68,30 @@ def as_samples(data: str | Path | Sequence[Sample]) -> list[Sample]:
 def has_answers(samples: Sequence[Sample]) -> bool:
     """Whether a right answer is known of any sample, so that there is something to score."""
     return any(s.answer is not None or s.label is not None for s in samples)
+
+
+def predictions_file(out: str | Path | None) -> Path | None:
+    """Returns the predictions' file that `out` means: itself, or the usual name in a folder."""
+    if out is None:
+        return None
+    path = Path(out)
+    return path if path.suffix == ".jsonl" and not path.is_dir() else path / "predictions.jsonl"
+
+
+def predictions_of(run: Path) -> Path:
+    """Returns the predictions' file that a run folder or a file means.
+
+    Raises:
+        PredictionsError: The folder has none.
+    """
+    from mtrans.measure.predictions import PredictionsError
+
+    if not run.is_dir():
+        return run
+    names = ("predictions.jsonl", "predictions_test.jsonl")
+    found = next((run / name for name in names if (run / name).is_file()), None)
+    if found is None:
+        raise PredictionsError(
+            f"'{run}' has no predictions.jsonl; run `mtrans eval {run} --data TEST.jsonl` first"
+        )
+    return found
