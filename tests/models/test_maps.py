@@ -12,6 +12,7 @@ from models.tiny_random import tiny_batch, tiny_video_model
 from mtrans.core.settings import ModelSettings
 from mtrans.models.inputs import ModelInputs
 from mtrans.models.maps import attention_maps, attention_weights, mean_cross, rollout
+from mtrans.models.mixed import hold_matrices
 from mtrans.models.routing import Routing, routed_attention, temporal_masks
 
 FORMS = ("log_mixture", "average", "hadamard")
@@ -59,8 +60,11 @@ def test_cross_attention_is_what_the_model_mixes_patches_by(changes: dict[str, A
     assert torch.allclose(cross @ value, mixed, atol=1e-5)
 
 
-def test_maps_have_shapes_and_rows_that_sum_to_one() -> None:
+@pytest.mark.parametrize("in_bf16", [False, True])
+def test_maps_have_shapes_and_rows_that_sum_to_one(in_bf16: bool) -> None:
     model = tiny_video_model(ModelSettings(routing="both"))
+    if in_bf16:
+        hold_matrices(model)
     batch, _ = ModelInputs.split(tiny_batch(model, batch=1))
     layers = attention_maps(model, batch)
     assert len(layers) == 4

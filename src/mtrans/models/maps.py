@@ -53,8 +53,10 @@ def attention_weights(
         routing: The mixture, or None.
 
     Returns:
-        float[B, h, Lq, Lk], rows sum to 1.
+        float[B, h, Lq, Lk] in fp32 or wider, rows sum to 1.
     """
+    wide = torch.promote_types(query.dtype, torch.float32)
+    query, key = query.to(wide), key.to(wide)
     scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
     added = scores.new_zeros(()) if bias is None else bias.to(scores.dtype)
     if routing is None:
@@ -131,7 +133,7 @@ def _temporal(
         for m in (new.temporal.query, new.temporal.key)
     )
     if query.shape[2] < frames:  # one frame that stands for all: it attends to equals
-        return query.new_full((queries, frames, frames), 1 / frames)
+        return torch.full((queries, frames, frames), 1 / frames, device=query.device)
     bias = None if new.temporal_position is None else new.temporal_position(clips.times)
     mixture = None
     if routing.temporal is not None:
