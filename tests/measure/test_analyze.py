@@ -144,12 +144,27 @@ def test_constructs_are_compared_within_a_question_type() -> None:
     assert "chance" not in line
 
 
+def parted(accuracy: float, **control: float) -> dict:
+    answers = {"accuracy": accuracy, "low": accuracy - 0.05, "high": accuracy + 0.05, "n": 100}
+    found = {"errors": {"reasoning": 5, "perception": 5}, "answers": answers, "seen": 0.3}
+    return {**found, "by_chance": 0.1, "seen_when_wrong": 0.5, **control}
+
+
 def test_seeing_is_only_blamed_where_the_control_differs() -> None:
-    found = {"errors": {"reasoning": 5, "perception": 5}, "seen_when_wrong": 0.5}
-    alike = of_perception({**found, "seen_when_right": 0.52, "difference": 0.02, "low": -0.1})
+    alike = of_perception(parted(0.8, seen_when_right=0.52, difference=0.02, low=-0.1))
     assert "does not explain" in alike[1]
-    apart = of_perception({**found, "seen_when_right": 0.9, "difference": 0.4, "low": 0.2})
+    apart = of_perception(parted(0.8, seen_when_right=0.9, difference=0.4, low=0.2))
     assert "Seeing matters" in apart[1]
+
+
+def test_a_model_that_unlearned_stills_is_not_called_blind() -> None:
+    control = {"seen_when_right": 0.52, "difference": 0.02, "low": -0.1}
+    image = parted(0.9, **control)
+    forgot = of_perception({**parted(0.4, **control), "image_model": image})
+    assert "unlearned" in forgot[-1]
+    kept = of_perception({**parted(0.85, **control), "image_model": image})
+    assert not any("unlearned" in line for line in kept)
+    assert sum("the image model" in line for line in kept) == 1
 
 
 @pytest.mark.parametrize("value", [0.5, 0.631, 0.9988, 0.99996, 1.0])

@@ -87,7 +87,14 @@ def test_mistakes_about_clips_seen_through_are_of_reasoning() -> None:
     assert found["seen_when_right"] == pytest.approx(4 / 5)
     assert found["difference"] == pytest.approx(0.4)
     assert found["by_chance"] == pytest.approx(1 / 16)
-    assert found["stills"][0]["accuracy"] == pytest.approx(16 / 20)
+    assert found["seen"] == pytest.approx(6 / 10)
+    assert found["answers"]["accuracy"] == found["stills"][0]["accuracy"] == pytest.approx(16 / 20)
+    assert found["image_model"] is None
+    # an image model that sees all makes every mistake one of reasoning
+    seeing = [dataclasses.replace(p, choice=p.label) for p in stills]
+    image = perception(questions, stills, seeing, resamples=50)["image_model"]
+    assert image["errors"] == {"reasoning": 5, "perception": 0}
+    assert image["seen"] == 1.0
     with pytest.raises(PredictionsError, match="still"):
         perception(questions, [choice_prediction(0, 0, 0, video="elsewhere")])
 

@@ -76,6 +76,15 @@ def test_types_are_sorted_into_what_it_can_do_and_what_not() -> None:
     assert "moving attribute 28.0 % (20.0 to 36.0, guessing 25.0)" in bad
 
 
+def test_mistakes_of_reasoning_are_told_by_the_eyes_that_see_more() -> None:
+    own = {"errors": {"reasoning": 1, "perception": 9}, "answers": {}, "seen": 0.01}
+    image = {"errors": {"reasoning": 7, "perception": 3}, "answers": {}, "seen": 0.8}
+    found = verdict(SCORES, analysis={"perception": {**own, "image_model": image}})
+    assert "7 of 10 mistakes are about clips in which the image model" in said(found, "bad")
+    found = verdict(SCORES, analysis={"perception": {**image, "image_model": own}})
+    assert "7 of 10 mistakes are about clips in which it tells every" in said(found, "bad")
+
+
 def test_what_was_not_measured_names_its_command() -> None:
     found = {a.key: a for a in verdict(SCORES)}
     assert not found["time"].known

@@ -12,7 +12,8 @@ from mtrans.app import output
 from mtrans.app.models import Device, open_predictor
 
 if TYPE_CHECKING:
-    from mtrans.core.records import Prediction
+    from mtrans.core.records import Prediction, Sample
+    from mtrans.infer.predictor import Predictor
 
 
 def analyze(
@@ -45,9 +46,10 @@ def analyze(
 ) -> None:
     """Say what a model is good at, where it fails, and how far its confidence can be trusted.
 
-    Needs the predictions alone; only `--only perception` asks the run's model again, about the
-    objects of the clips. Writes analysis.json beside the predictions, and for a run the section
-    "Analysis" of its report.html. Parts not named by --only stay as they were.
+    Needs the predictions alone; only `--only perception` asks the run's model, and the image model
+    it was adapted from, about the objects of the clips. Writes analysis.json beside the
+    predictions, and for a run the section "Analysis" of its report.html. Parts not named by --only
+    stay as they were.
     """
     from mtrans.app.data import predictions_of
     from mtrans.core.calibration import read_calibration
@@ -67,7 +69,7 @@ def analyze(
     if "perception" in (only or ()):
         if not run.is_dir():
             raise CheckpointError(f"'{run}' is a file; perception needs the run folder, to ask it")
-        inputs["stills"] = _ask_stills(run, predictions, device)
+        inputs |= _ask_stills(run, predictions, device)
     document = run_analysis(path, Inputs(predictions, **inputs), only or ())
     for name in only or document["parts"]:
         _show(name, document["parts"][name])
@@ -145,19 +147,22 @@ def _completed(predictions: list[Prediction], data: Path | None) -> list[Predict
     ]
 
 
-def _ask_stills(run: Path, predictions: list[Prediction], device: str | None) -> list[Prediction]:
-    """Asks a run's model still-image questions about its clips; answers are kept in the run.
+def _ask_stills(
+    run: Path, predictions: list[Prediction], device: str | None
+) -> dict[str, list[Prediction]]:
+    """Asks a run's model, and the image model it was adapted from, about stills of its clips.
+
+    Returns:
+        ``stills`` and ``image_stills``; the answers are kept in the run.
 
     Raises:
-        SettingsError: No clip's objects are known.
+        SettingsError: No clip's objects are known, or the model sees no clip.
     """
     from mtrans.core.errors import SettingsError
 
     output.quiet_libraries()
-    from mtrans.infer.evaluate import evaluate
+    from mtrans.infer.predictor import load_predictor
     from mtrans.infer.stills import still_questions
-    from mtrans.measure.predictions import read_predictions
-    from mtrans.train.run_folder import RunFolder
 
     samples = still_questions(predictions)
     if not samples:
@@ -166,7 +171,24 @@ def _ask_stills(run: Path, predictions: list[Prediction], device: str | None) ->
             " square') or 'objects' (their number) in the manifest"
         )
     predictor = open_predictor(str(run), device, None)
-    path = RunFolder(run).predictions("stills")
+    settings = predictor.settings
+    if not settings.model.vision:
+        raise SettingsError(f"'{run}' was given no pictures, so it has nothing to perceive")
+    found = {"stills": _kept_answers(run, predictor, samples, "stills")}
+    del predictor  # one model in memory at a time
+    predictor = load_predictor(settings.backbone, settings=settings, device=device or "auto")
+    return found | {"image_stills": _kept_answers(run, predictor, samples, "stills_image_model")}
+
+
+def _kept_answers(
+    run: Path, predictor: Predictor, samples: list[Sample], name: str
+) -> list[Prediction]:
+    """Answers questions into the run's ``predictions_<name>.jsonl``, and returns the answers."""
+    from mtrans.infer.evaluate import evaluate
+    from mtrans.measure.predictions import read_predictions
+    from mtrans.train.run_folder import RunFolder
+
+    path = RunFolder(run).predictions(name)
     return read_predictions(evaluate(predictor, samples, path, overwrite=True).predictions)
 
 

@@ -44,6 +44,7 @@ class Inputs:
         text_only: Predictions of a model that was given the text alone.
         vision_only: Predictions of a model that was given the pictures alone.
         stills: Answers to still-image questions about the same clips.
+        image_stills: Those of the image model that was adapted.
         resamples: Bootstrap replicates.
         seed: Seed of all draws.
     """
@@ -54,6 +55,7 @@ class Inputs:
     text_only: Sequence[Prediction] | None = None
     vision_only: Sequence[Prediction] | None = None
     stills: Sequence[Prediction] | None = None
+    image_stills: Sequence[Prediction] | None = None
     resamples: int = RESAMPLES
     seed: int = 0
 
@@ -126,7 +128,7 @@ def _perception(inputs: Inputs) -> dict[str, Any]:
             "needs the model: `mtrans analyze RUN --only perception` asks it about the objects of"
             " the clips"
         )
-    return perception(inputs.predictions, inputs.stills, **inputs.draws)
+    return perception(inputs.predictions, inputs.stills, inputs.image_stills, **inputs.draws)
 
 
 PARTS: dict[str, tuple[Callable[[Inputs], dict[str, Any]], Callable[[Any], list[str]]]] = {

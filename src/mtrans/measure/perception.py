@@ -3,6 +3,9 @@
 A mistake about a clip whose still-image questions are all answered right is called a *reasoning*
 error, any other a *perception* error. That is only worth something beside its control: where
 questions answered right have as many clips seen through, seeing does not explain the mistakes.
+
+A model that was adapted to other questions may have unlearned to answer those about stills without
+being any blinder. So the image model it started from, whose eyes it has, is asked as well.
 """
 
 from __future__ import annotations
@@ -14,10 +17,9 @@ import numpy as np
 from scipy import sparse
 
 from mtrans.core.records import Prediction
-from mtrans.measure.apply import measure
 from mtrans.measure.intervals import RESAMPLES, bootstrap, clusters_of
 from mtrans.measure.metrics import Array, Statistics, is_right
-from mtrans.measure.mistakes import known_choices
+from mtrans.measure.mistakes import known_choices, scored
 from mtrans.measure.predictions import PredictionsError
 
 _Clip = tuple[str | None, float | None, float | None]
@@ -26,6 +28,7 @@ _Clip = tuple[str | None, float | None, float | None]
 def perception(
     predictions: Sequence[Prediction],
     stills: Sequence[Prediction],
+    image_stills: Sequence[Prediction] | None = None,
     *,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -34,7 +37,8 @@ def perception(
 
     Args:
         predictions: The questions about clips.
-        stills: Answers to still-image questions about the same clips.
+        stills: The model's answers to still-image questions about the same clips.
+        image_stills: Those of the image model it was adapted from; None leaves it out.
         resamples: Bootstrap replicates.
         seed: Seed of the draws.
 
@@ -42,12 +46,24 @@ def perception(
         ``n`` and ``asked`` (questions, still questions), ``errors`` with ``reasoning`` and
         ``perception`` counts, ``seen_when_wrong`` and ``seen_when_right`` (share of mistakes and of
         right answers whose clip is seen through), ``difference`` (right minus wrong) with ``low``
-        and ``high``, ``by_chance`` (share of clips that guessing would see through), ``stills``
-        (accuracy by kind of still question), ``types`` (the counts by question type).
+        and ``high``, ``seen`` and ``by_chance`` (share of clips that are seen through, and that
+        guessing would see through), ``answers`` (accuracy of the still questions) and ``stills``
+        (by kind), ``types`` (the counts by question type); and ``image_model``, all of these with
+        the answers of the image model, or None.
 
     Raises:
         PredictionsError: No clip has both kinds of question.
     """
+    draws: dict[str, Any] = {"resamples": resamples, "seed": seed}
+    parted = _parted(predictions, stills, **draws)
+    image = None if image_stills is None else _parted(predictions, image_stills, **draws)
+    return {**parted, "image_model": image}
+
+
+def _parted(
+    predictions: Sequence[Prediction], stills: Sequence[Prediction], *, resamples: int, seed: int
+) -> dict[str, Any]:
+    """Parts mistakes by one model's answers to the still-image questions."""
     seen: dict[_Clip, bool] = {}
     luck: dict[_Clip, float] = {}
     for p in stills:
@@ -73,7 +89,9 @@ def perception(
         "difference": statistics.value() if sums[1] and sums[3] else None,
         "low": interval.low if interval else None,
         "high": interval.high if interval else None,
+        "seen": float(np.mean(list(seen.values()))),
         "by_chance": float(np.mean([luck[clip] for clip in seen])),
+        "answers": scored(stills, resamples, seed),
         "stills": _by_kind(stills, resamples, seed),
         "types": [
             _of_type(name, [p for p in known if str(p.type) == name], seen) for name in types
@@ -97,9 +115,7 @@ def _by_kind(stills: Sequence[Prediction], resamples: int, seed: int) -> list[di
     out = []
     for name in sorted({str(p.type) for p in stills}):
         part = [p for p in stills if str(p.type) == name]
-        (score,) = measure(part, ["accuracy"], resamples=resamples, seed=seed)
-        row = {"type": name, "accuracy": score.value, "low": score.low, "high": score.high}
-        out.append({**row, "n": score.n, "chance": score.chance})
+        out.append({"type": name, **scored(part, resamples, seed)})
     return out
 
 

@@ -180,26 +180,42 @@ def of_modality(found: Found) -> list[str]:
 
 def of_perception(found: Found) -> list[str]:
     """Says whether mistakes come from not seeing."""
-    errors = found["errors"]
-    wrong = errors["reasoning"] + errors["perception"]
-    if not wrong:
+    if not sum(found["errors"].values()):
         return ["There are no mistakes to explain."]
+    image = found.get("image_model")
+    says = _seen(found, "it")
+    if image is None:
+        return says
+    says += _seen(image, "the image model it was adapted from")
+    own, before = found["answers"], image["answers"]
+    if None not in (own["high"], before["low"]) and own["high"] < before["low"]:
+        says.append(
+            "It has unlearned to answer about stills, so what it sees is told by the image model's"
+            " answers rather than by its own."
+        )
+    return says
+
+
+def _seen(found: Found, who: str) -> list[str]:
+    """Says how one model answers about stills, and what that makes of the mistakes."""
+    errors, answers = found["errors"], found["answers"]
+    wrong = errors["reasoning"] + errors["perception"]
     says = [
-        f"{errors['reasoning']} of {wrong} mistakes are about clips whose still-image questions are"
-        f" all answered right (reasoning), {errors['perception']} about others (perception)."
+        f"Asked what there is to see, {who} is right in {pc(answers['accuracy'])}"
+        f"{ends(answers['low'], answers['high'])} of {answers['n']} answers, and in all of them for"
+        f" {pc(found['seen'])} of the clips (guessing {pc(found['by_chance'])}):"
+        f" {errors['reasoning']} of {wrong} mistakes are about such clips (reasoning),"
+        f" {errors['perception']} about others (perception)."
     ]
-    difference, low = found["difference"], found["low"]
-    if difference is None:
+    if found["difference"] is None:
         return says
     control = (
         f"{pc(found['seen_when_right'])} of the right answers are about such clips, and"
         f" {pc(found['seen_when_wrong'])} of the mistakes"
     )
-    if low is not None and low > 0:
-        says.append(f"Seeing matters: {control}.")
-    else:
-        says.append(f"Not seeing does not explain the mistakes: {control}.")
-    return says
+    if found["low"] is not None and found["low"] > 0:
+        return [*says, f"Seeing matters: {control}."]
+    return [*says, f"Not seeing does not explain the mistakes: {control}."]
 
 
 def of_calibration(found: Found) -> list[str]:

@@ -133,7 +133,23 @@ def _bad(scores: Sequence[Score], parts: Found) -> list[str]:
             f"{found['kinds']['sure']} of its {found['wrong']} mistakes were made with 80 %"
             " confidence or more."
         )
-    return lines
+    return lines + _reasoning(parts.get("perception"))
+
+
+def _reasoning(found: Found | None) -> list[str]:
+    """Says how many mistakes are about clips that are seen through, by the eyes that see more."""
+    if found is None or "answers" not in found or not sum(found["errors"].values()):
+        return []
+    who, seen = "it", found
+    image = found["image_model"]
+    if image is not None and image["seen"] > found["seen"]:
+        who, seen = "the image model it was adapted from", image
+    reasoning = seen["errors"]["reasoning"]
+    wrong = reasoning + seen["errors"]["perception"]
+    return [
+        f"{reasoning} of {wrong} mistakes are about clips in which {who} tells every object"
+        " rightly: mistakes of reasoning, not of seeing."
+    ]
 
 
 def _types(scores: Sequence[Score], metric: str) -> list[Score]:

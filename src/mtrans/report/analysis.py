@@ -107,9 +107,17 @@ def _modality(part: Part) -> dict[str, Any]:
 
 
 def _perception(part: Part) -> dict[str, Any]:
+    askers = {"by its own answers": part, "by the image model's": part.get("image_model")}
     return {
-        "types": [row for row in part["types"] if row["wrong"]],
-        "stills": [_row(row["type"], row) | row for row in part["stills"]],
+        "by": [
+            {
+                "name": name,
+                "types": [row for row in found["types"] if row["wrong"]],
+                "stills": [_row(row["type"], row) | row for row in found["stills"]],
+            }
+            for name, found in askers.items()
+            if found is not None
+        ]
     }
 
 
