@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mtrans.core.errors import ManifestError, SettingsError, VideoError
+from mtrans.core.memory import keep_freed_memory
 from mtrans.core.records import Sample
 from mtrans.core.settings import RunSettings
 from mtrans.data.clips import clip_of
@@ -80,6 +81,7 @@ def adapt(
         TrainingDiverged: The loss is not a number.
     """
     check_inputs(settings, train, val)
+    keep_freed_memory()
     settings = fit_budget(settings)
     where = find_where(settings)
     progress = progress and where.team.main
