@@ -152,3 +152,15 @@ def test_columns_are_words_and_a_wrong_name_is_told() -> None:
     assert {g["name"]: g["share"] for g in named["groups"]} == {"a": 1.0, "b": 1.0}
     with pytest.raises(PredictionsError, match="shwo"):
         bias(items, ["shwo"])
+
+
+def test_ages_are_cut_into_quantiles_other_numbers_only_by_name() -> None:
+    items = [
+        choice_prediction(i, i % 2, 0, choices=YES_NO, facts={"age": 20 + i, "speed": i / 9})
+        for i in range(60)
+    ]
+    (age,) = bias(items, resamples=20)["columns"]
+    assert [(g["name"], g["n"]) for g in sorted(age["groups"], key=lambda g: g["name"])] == [
+        ("20 to 34", 15), ("35 to 49", 15), ("50 to 64", 15), ("65 to 79", 15),
+    ]  # fmt: skip
+    assert [c["name"] for c in bias(items, ["speed"], resamples=20)["columns"]] == ["speed"]

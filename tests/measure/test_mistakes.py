@@ -58,6 +58,10 @@ def test_whom_the_model_follows_in_a_conflict() -> None:
     assert rows["text alone wrong"]["accuracy"] == 0.25
     assert rows["text alone wrong"]["text"] == 0.0
     assert rows["text alone wrong"]["vision"] == 0.75
+    # where pictures alone are wrong, the words are needed
+    alone = [p for p in vision if p.choice != p.label]
+    assert rows["pictures alone wrong"]["n"] == len(alone) > 0
+    assert rows["pictures alone wrong"]["vision"] == 0.0
     alone = modality(full, text, resamples=50)
     assert alone["follows"] is None
     assert {row["part"] for row in alone["parts"]} == {"text alone right", "text alone wrong"}

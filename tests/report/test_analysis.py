@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -37,6 +38,21 @@ def test_the_report_has_the_parts_with_their_sentences_and_plots(tmp_path: Path)
     assert "(temperature 2.00), fitted on 50 questions" in section
     assert "calibration error (ECE)" in section
     assert not re.search(r"(src|href)=\"(?!#|data:)", section)
+
+
+def test_gaps_between_groups_have_intervals(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", skill={"moving_direction": 0.9}, n=200)
+    path = run / "predictions.jsonl"
+    sides = [
+        dataclasses.replace(p, facts={**p.facts, "side": "ab"[i % 2]})
+        for i, p in enumerate(read_predictions(path))
+    ]
+    analyze(path, Inputs(sides, columns=["side"], resamples=50))
+    page = build(run).read_text()
+    number = r"\d+\.\d"
+    gap = rf"Largest gap of accuracy {number} points, 95 % interval {number} to {number} \(p "
+    assert re.search(gap, page)
+    assert re.search(gap.replace("Largest gap of accuracy", "Equalised-odds difference"), page)
 
 
 def test_without_an_analysis_the_report_says_how_to_get_one(tmp_path: Path) -> None:

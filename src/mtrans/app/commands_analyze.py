@@ -29,7 +29,7 @@ def analyze(
         list[str] | None,
         typer.Option(
             help="A column whose groups are compared: speaker, group or a fact; repeatable.",
-            show_default="all with 2 to 24 words",
+            show_default="age, and all with 2 to 24 words",
         ),
     ] = None,
     text_only: Annotated[

@@ -22,6 +22,7 @@ from mtrans.measure.bias import bias
 from mtrans.measure.calibration import is_scored
 from mtrans.measure.directions import directions
 from mtrans.measure.intervals import LEVEL, RESAMPLES
+from mtrans.measure.lengths import with_lengths
 from mtrans.measure.mistakes import by_construct, known_choices, mistakes
 from mtrans.measure.modality import modality
 from mtrans.measure.perception import perception
@@ -76,7 +77,7 @@ def _mistakes(inputs: Inputs) -> dict[str, Any]:
 
 def _worst(inputs: Inputs) -> dict[str, Any]:
     _need_choices(inputs)
-    return worst_parts(inputs.predictions, **inputs.draws)
+    return worst_parts(with_lengths(inputs.predictions), **inputs.draws)
 
 
 def _directions(inputs: Inputs) -> dict[str, Any]:
@@ -116,8 +117,9 @@ def _constructs(inputs: Inputs) -> dict[str, Any]:
 def _modality(inputs: Inputs) -> dict[str, Any]:
     if inputs.text_only is None:
         raise _NothingToSay(
-            "give the predictions of a run with --baseline text: --text-only RUN; and for conflicts"
-            " those of a run without text: --vision-only RUN"
+            "give the predictions of a run with --baseline text: --text-only RUN; and for what the"
+            " dialogue adds those of a run without it (--set model.qformer_text=question --set"
+            " model.llm_text=question): --vision-only RUN"
         )
     return modality(inputs.predictions, inputs.text_only, inputs.vision_only, **inputs.draws)
 

@@ -17,7 +17,7 @@ from scipy import sparse
 
 from mtrans.core.records import Fact, Prediction
 from mtrans.measure.apply import measure
-from mtrans.measure.breakdown import MAX_WORDS
+from mtrans.measure.breakdown import MAX_VALUES, MAX_WORDS, is_number, quantiles
 from mtrans.measure.gaps import Gap, accuracy_gap, odds_gap
 from mtrans.measure.intervals import LEVEL, RESAMPLES, bootstrap, clusters_of
 from mtrans.measure.metrics import mean_of, said, truth
@@ -31,6 +31,9 @@ FEWEST = 40
 
 OWN = ("speaker", "group")
 """Columns that are a prediction's own fields; all others are its facts."""
+
+NUMBERS = ("age",)
+"""Columns examined though they are numbers; others only where they are named."""
 
 Labels = Sequence[str | None]
 
@@ -46,8 +49,9 @@ def bias(
 
     Args:
         predictions: Those of multiple-choice questions with a known answer count.
-        columns: ``speaker``, ``group`` or names of facts; empty takes all that are words or yes/no
-            with 2 to 24 values.
+        columns: ``speaker``, ``group`` or names of facts; empty takes ``age`` and all that are
+            words or yes/no with 2 to 24 values. Numbers of more than six values are cut into four
+            quantiles.
         resamples: Bootstrap replicates.
         seed: Seed of folds, draws and permutations.
 
@@ -239,8 +243,12 @@ def _columns(
                 f"column '{name}': no prediction has it; there are {', '.join([*OWN, *facts])}"
             )
         words = all(isinstance(v, str | bool) for v in distinct)
-        if len(distinct) < 2 or not (words or names):
+        if len(distinct) < 2 or not (words or names or key in NUMBERS):
             continue
+        if len(distinct) > MAX_VALUES and all(is_number(v) for v in distinct):
+            parts = quantiles({i: v for i, v in enumerate(values) if v is not None})
+            values = [parts.get(i) for i in range(len(values))]
+            distinct = set(parts.values())
         if len(distinct) > MAX_WORDS and not names:
             notes.append(f"{name}: {len(distinct)} values; name it with --column to examine it")
             continue

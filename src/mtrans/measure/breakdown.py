@@ -88,9 +88,9 @@ def slices(
         distinct = set(values.values())
         if len(distinct) < 2:
             continue
-        if all(_is_number(v) for v in distinct):
+        if all(is_number(v) for v in distinct):
             if len(distinct) > MAX_VALUES:
-                values = _bins(values)
+                values = quantiles(values)
         elif len(distinct) > MAX_WORDS:
             notes.append(f"no break-down by {key}: {len(distinct)} distinct values")
             continue
@@ -112,8 +112,8 @@ class _Bin(str):
     low: float
 
 
-def _bins(values: Mapping[int, Fact]) -> dict[int, Fact]:
-    """Replaces numbers by the name of their quantile; equal numbers share a bin."""
+def quantiles(values: Mapping[int, Fact]) -> dict[int, Fact]:
+    """Replaces numbers by the name of their quantile; equal numbers share one."""
     numbers = np.array([float(v) for v in values.values()])  # type: ignore[arg-type]
     edges = np.unique(np.quantile(numbers, np.linspace(0, 1, QUANTILES + 1)))
     which = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, max(len(edges) - 2, 0))
@@ -130,7 +130,8 @@ def _short(number: float) -> str:
     return f"{number:.3g}" if abs(number) < 1000 else f"{number:.0f}"
 
 
-def _is_number(value: Fact) -> bool:
+def is_number(value: Fact) -> bool:
+    """Says whether a fact is a number, not a yes or no."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -1,8 +1,9 @@
 """Do words and pictures agree, and whom does the model follow where they don't?
 
 Three sets of predictions on the same questions: the full model, one that was given the text alone,
-one that was given the pictures alone. Where the latter two answer differently, modalities are in
-conflict.
+one that was given the pictures (and the question, without its dialogue) alone. Where text alone is
+wrong pictures are needed, where pictures alone are wrong the dialogue is; where the two answer
+differently, modalities are in conflict.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def modality(
     Args:
         predictions: Of the full model.
         text_only: Of a model that was given the text alone.
-        vision_only: Of a model that was given the pictures alone; None leaves conflicts out.
+        vision_only: Of a model that was given the pictures alone; None leaves out what the dialogue
+            adds, and conflicts.
         resamples: Bootstrap replicates.
         seed: Seed of the draws.
 
@@ -57,6 +59,7 @@ def modality(
     follows = {"text": 0, "vision": 0, "neither": 0}
     if vision is not None:
         for p in known:
+            parts.setdefault(f"pictures alone {_outcome(vision[p.id])}", []).append(p)
             a, b = said(text[p.id]), said(vision[p.id])
             parts.setdefault("in agreement" if a == b else "in conflict", []).append(p)
             if a != b:

@@ -163,11 +163,13 @@ def of_modality(found: Found) -> list[str]:
     """Says how the model does where words and pictures disagree."""
     rows = {row["part"]: row for row in found["parts"]}
     says = []
-    if (row := rows.get("text alone wrong")) is not None:
-        says.append(
-            f"Where text alone is wrong ({row['n']} questions), {pc(row['accuracy'])}"
-            f"{ends(row['low'], row['high'])} are right: that is what the pictures add."
-        )
+    for alone, added in (("text alone", "the pictures add"), ("pictures alone", "the words add")):
+        if (row := rows.get(f"{alone} wrong")) is not None:
+            be = "are" if alone.startswith("pictures") else "is"
+            says.append(
+                f"Where {alone} {be} wrong ({row['n']} questions), {pc(row['accuracy'])}"
+                f"{ends(row['low'], row['high'])} are right: that is what {added}."
+            )
     if (row := rows.get("in conflict")) is not None:
         follows, n = found["follows"], row["n"]
         says.append(
@@ -175,7 +177,7 @@ def of_modality(found: Found) -> list[str]:
             f" {pc(follows['text'] / n)}, with the pictures in {pc(follows['vision'] / n)}, and is"
             f" right in {pc(row['accuracy'])}{ends(row['low'], row['high'])}."
         )
-    return says or ["The text-only model is right on all questions."]
+    return says or ["Text alone is right on all questions."]
 
 
 def of_perception(found: Found) -> list[str]:
@@ -287,7 +289,10 @@ def of_bias(found: Found) -> list[str]:
         for key, what in (("gap", "accuracy differs"), ("odds", "the odds of an answer differ")):
             gap = column[key]
             if gap is not None and gap["p"] < P_LEVEL:
-                gaps.append(f"{what} by {points(gap['value'])} between groups of {name}")
+                gaps.append(
+                    f"{what} by {points(gap['value'])}{ends(gap['low'], gap['high'])} between"
+                    f" groups of {name}"
+                )
     says = [
         f"Shortcut in the data: {'; '.join(data)}."
         if data

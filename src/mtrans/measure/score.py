@@ -12,6 +12,7 @@ from mtrans.core.records import Score
 from mtrans.measure.apply import default_metrics, measure, of_task
 from mtrans.measure.breakdown import breakdown, slices
 from mtrans.measure.intervals import LEVEL, RESAMPLES, Cluster
+from mtrans.measure.lengths import with_lengths
 from mtrans.measure.metrics import METRICS
 from mtrans.measure.predictions import PredictionsError, beside, read_predictions
 
@@ -53,7 +54,7 @@ def score_predictions(
         SettingsError: Unknown metric.
     """
     path = Path(path)
-    predictions = read_predictions(path)
+    predictions = with_lengths(read_predictions(path))
     known = of_task(predictions, "any")
     if not known:
         raise PredictionsError(
