@@ -144,7 +144,7 @@ def _plan(settings: RunSettings, train: list[Sample], val: list[Sample] | None, 
     from mtrans.data.clips import clips_of
     from mtrans.models.connectors import CONNECTORS
     from mtrans.models.loading import load_backbone
-    from mtrans.train.adapt import check_inputs
+    from mtrans.train.opening import check_inputs
     from mtrans.train.plan import plan_steps
     from mtrans.train.sources import feature_cache
 

@@ -5,6 +5,7 @@ python -m mtrans.app.connectors > docs/connectors.md
 
 from __future__ import annotations
 
+from mtrans.core.markdown import table
 from mtrans.core.settings import BASELINES, load_settings
 
 HEADS = ("contender", "idea", "from", "tokens", "trained")
@@ -113,14 +114,14 @@ def page(frames: int = 4) -> str:
     from mtrans.models.connectors import CONNECTORS
 
     heads = [*HEADS, "trained by"]
-    table = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    made = []
     for row in rows(frames=frames):
         if row[0] in CONNECTORS:
             by = "lora, whole" if CONNECTORS.get(row[0]).has_lora else "whole"
         else:
             by = "lora, whole" if load_settings(baseline=row[0]).model.mqt else "lora"
-        table.append(f"| `{row[0]}` | {' | '.join([*row[1:], by])} |")
-    return "\n".join([HEAD.replace("{frames}", str(frames)), *table, TAIL])
+        made.append([f"`{row[0]}`", *row[1:], by])
+    return "\n".join([HEAD.replace("{frames}", str(frames)), *table(heads, made), TAIL])
 
 
 if __name__ == "__main__":

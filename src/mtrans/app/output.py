@@ -5,16 +5,18 @@ Results go to standard output, everything about their making to standard error.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
+
+from mtrans.core.screen import progress as progress
+from mtrans.core.screen import say as say
 
 if TYPE_CHECKING:
     from mtrans.core.records import Score
@@ -36,11 +38,6 @@ DASH = "-"
 def console() -> Console:
     """Returns the console of standard output, wide enough for tables when it is not a terminal."""
     return Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, soft_wrap=False)
-
-
-def say(words: str) -> None:
-    """Prints a line about the making of a result."""
-    print(words, file=sys.stderr, flush=True)
 
 
 def table(*columns: str, title: str | None = None, text: int = 1) -> Table:
@@ -192,26 +189,6 @@ def prepared_table(done: Outcome) -> Table:
                 ", ".join(shown) + (f", {more} more" if more > 0 else ""),
             )
     return made
-
-
-@contextlib.contextmanager
-def progress(words: str) -> Iterator[Callable[[int, int], None] | None]:
-    """Shows a progress bar on a terminal's standard error.
-
-    Args:
-        words: What is being done.
-
-    Yields:
-        A function of (done, total), or None where nothing is shown.
-    """
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(words, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def quiet_libraries() -> None:

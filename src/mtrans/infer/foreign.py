@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mtrans.core import screen
 from mtrans.core.calibration import recalibrated
 from mtrans.core.errors import CheckpointError, SettingsError, VideoError
 from mtrans.core.records import Prediction, Sample
@@ -28,7 +29,6 @@ from mtrans.infer.answers import blank, failure
 from mtrans.infer.conditions import Condition
 from mtrans.infer.foreign_checkpoint import Foreign, open_checkpoint
 from mtrans.infer.predictor import Errors, Predictor
-from mtrans.train.sources import bar
 from mtrans.video.clip import load_clip
 from mtrans.video.container import Frames
 
@@ -103,7 +103,7 @@ class ForeignPredictor(Predictor):
         if condition is not None:
             raise SettingsError(f"'{self.backbone.name}' can't be tested under a condition")
         samples = list(samples)
-        with bar("answering", progress) as step:
+        with screen.progress("answering", progress) as step:
             for done, sample in enumerate(samples, 1):
                 yield self._predicted(sample, errors)
                 if step is not None:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from mtrans.core import screen
 from mtrans.core.calibration import Calibration, read_calibration, recalibrated, softmax
 from mtrans.core.errors import VideoError
 from mtrans.core.records import Prediction, Sample
@@ -35,7 +36,6 @@ from mtrans.models.lora import read_adapter
 from mtrans.train.run_folder import RunFolder, read_settings
 from mtrans.train.sources import (
     Encoder,
-    bar,
     feature_cache,
     make_collator,
     preprocess_settings,
@@ -169,7 +169,7 @@ class Predictor:
         if source is None:
             source, bad = self._source(samples, errors, progress, use_cache)
         source = condition.source(source)
-        with bar("answering", progress) as step:
+        with screen.progress("answering", progress) as step:
             done = 0
             for part in chunks(samples, batch_size):
                 yield from self._predict_part(part, source, bad, errors, condition)
@@ -185,7 +185,7 @@ class Predictor:
         if not cached or not self.settings.model.vision or self.backbone.base.needs_pixels:
             return self._frames(), {}
         cache = feature_cache(self.backbone, self.settings)
-        with bar("reading clips", progress) as step:
+        with screen.progress("reading clips", progress) as step:
             report = cache.fill(
                 samples, Encoder(self.backbone, self.device), step, skip_bad=errors == "record"
             )

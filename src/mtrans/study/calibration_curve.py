@@ -19,6 +19,7 @@ from typing import Any
 from mtrans.core.calibration import Calibration, recalibrated
 from mtrans.core.errors import SettingsError
 from mtrans.core.files import write_text
+from mtrans.core.markdown import table
 from mtrans.core.records import Prediction, Score
 from mtrans.measure.apply import measure
 from mtrans.measure.calibration import is_scored
@@ -179,7 +180,7 @@ def curve_table(points: Sequence[Point]) -> str:
     """Returns the curve as a Markdown table."""
     head = ["contender", "training clips", "accuracy", "calibrated on", "temperature"]
     head += ["overconfidence", "calibration error", "-log p", "risk-coverage area", "AUROC"]
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    rows = []
     for point in points:
         fitted = {"raw": "nothing", "few": f"{point.fitted_on} clips", "half": "half of the test"}
         for way, scores in point.scores.items():
@@ -188,8 +189,8 @@ def curve_table(points: Sequence[Point]) -> str:
             cells = [point.contender, str(point.clips), told["accuracy"], fitted[way]]
             cells += ["" if heat is None else f"{heat:.2f}"]
             cells += [told.get(m, "") for m in METRICS[1:]]
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+            rows.append(cells)
+    return "\n".join(table(head, rows)) + "\n"
 
 
 def _text(score: Score) -> str:

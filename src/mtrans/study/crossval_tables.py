@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from mtrans.core.markdown import table
 from mtrans.data.folds import Fold
 from mtrans.data.leaks import Leak
 from mtrans.measure.units import shown
@@ -76,7 +77,7 @@ def to_markdown(results: Results, details: Sequence[Detail], leaks: Sequence[Lea
 def _parts(pairs: Sequence[tuple[Row, Detail]], kind: Literal["folds", "repeats"]) -> list[str]:
     names = list(dict.fromkeys(name for _, d in pairs for name in getattr(d, kind)))
     heads = ["", *names, "mean", f"SD over {kind}", "pooled", "standard error"]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    rows = []
     for row, detail in pairs:
         metric = row.overall.metric
         found: dict[str, float] = getattr(detail, kind)
@@ -85,12 +86,12 @@ def _parts(pairs: Sequence[tuple[Row, Detail]], kind: Literal["folds", "repeats"
         spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
         cells += [_cell(metric, float(np.mean(values)) if values else None), _cell(metric, spread)]
         cells += [_cell(metric, row.overall.value), _cell(metric, row.overall.standard_error)]
-        lines.append(f"| {' | '.join([label(row), *cells])} |")
-    return lines
+        rows.append([label(row), *cells])
+    return table(heads, rows)
 
 
 def _metrics(pairs: Sequence[tuple[Row, Detail]], metrics: Sequence[str]) -> list[str]:
-    lines = [f"| {' | '.join(['', *metrics])} |", "|---" * (len(metrics) + 1) + "|"]
+    rows = []
     for row, detail in pairs:
         by_name = {s.metric: s for s in detail.metrics}
         cells = []
@@ -102,8 +103,8 @@ def _metrics(pairs: Sequence[tuple[Row, Detail]], metrics: Sequence[str]) -> lis
                 else ""
             )
             cells.append(_cell(name, score.value if score else None) + interval)
-        lines.append(f"| {' | '.join([label(row), *cells])} |")
-    return lines
+        rows.append([label(row), *cells])
+    return table(["", *metrics], rows)
 
 
 def label(row: Row) -> str:

@@ -13,35 +13,28 @@ that a step takes several times as long.
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from mtrans.core.errors import ManifestError, SettingsError, VideoError
+from mtrans.core.errors import VideoError
 from mtrans.core.memory import keep_freed_memory
 from mtrans.core.records import Sample
+from mtrans.core.screen import say
 from mtrans.core.settings import RunSettings
-from mtrans.data.clips import clip_of
-from mtrans.data.collate import Collator
 from mtrans.data.dataset import ClipDataset
 from mtrans.models.budget import fit_budget
 from mtrans.models.loading import Backbone
-from mtrans.train.adapter import fresh_backbone, read_weights, write_adapter
-from mtrans.train.arguments import training_arguments
-from mtrans.train.callbacks import AnnealCallback, FlowCallback, LogCallback
+from mtrans.train.adapter import fresh_backbone
+from mtrans.train.building import build_trainer
 from mtrans.train.circumstances import describe_data
-from mtrans.train.closing import close_run, say
+from mtrans.train.closing import close_run
 from mtrans.train.cost import device_name
-from mtrans.train.diagnostics import Diagnostics, is_position
-from mtrans.train.opening import open_run, set_aside
-from mtrans.train.plan import best_validation, plan_steps
-from mtrans.train.progress import ProgressCallback
+from mtrans.train.opening import check_inputs, open_run, set_aside
+from mtrans.train.plan import best_validation
 from mtrans.train.run_folder import RunFolder, RunState
-from mtrans.train.sharding import ShardCallback, without_accelerates_own
-from mtrans.train.sources import make_collator, one_line, open_source, usable
-from mtrans.train.stream import RANDOM, Arrangement, split_batch
+from mtrans.train.sharding import without_accelerates_own
+from mtrans.train.sources import one_line, open_source, usable
 from mtrans.train.trainer import AdaptTrainer
-from mtrans.train.validation import Validator
 from mtrans.train.where import Where, find_where
 
 
@@ -127,7 +120,7 @@ def _adapt(
     prepared = time.monotonic() - started
     if bad:
         say(f"left out {len(bad)} clips that can't be read, listed in run.json", where.team.main)
-    trainer, diagnostics = _build(
+    trainer, diagnostics = build_trainer(
         run,
         settings,
         where,
@@ -162,36 +155,6 @@ def _with_way_out(error: VideoError, settings: RunSettings) -> VideoError:
     return VideoError(f"{error}; --skip-bad (train.skip_bad=true) leaves out such clips")
 
 
-def check_inputs(
-    settings: RunSettings, train: Sequence[Sample], val: Sequence[Sample] | None
-) -> None:
-    """Finds what can be found wrong before anything is loaded.
-
-    Raises:
-        ManifestError: There is no training sample, or a sample without an answer.
-        SettingsError: Early stopping without validation data, or an LLM in the machine's memory
-            that a backward pass would bring to the device whole.
-    """
-    if not train:
-        raise ManifestError("there is no training sample; give a manifest with at least one line")
-    for split, samples in (("training", train), ("validation", val or ())):
-        for sample in samples:
-            if sample.answer is None:
-                raise ManifestError(
-                    f"{split} sample '{sample.id}' has no answer; training needs one in each"
-                )
-    if settings.train.patience is not None and not val:
-        raise SettingsError(
-            f"train.patience={settings.train.patience} stops by validation, but there is no"
-            " validation data; give --val"
-        )
-    if settings.offload == "llm" and not settings.train.gradient_checkpointing:
-        raise SettingsError(
-            "offload=llm saves no memory in training without train.gradient_checkpointing=true:"
-            " the backward pass keeps every weight; set it, or offload=none"
-        )
-
-
 def _open_together(
     where: Where,
     path: Path,
@@ -214,86 +177,6 @@ def _open_together(
         return state
 
     return RunFolder(path), where.team.in_main(opened)
-
-
-def _arrangement(
-    settings: RunSettings, samples: Sequence[Sample], collate: Collator
-) -> Arrangement:
-    """Returns what `train.order` asks the order of samples to heed."""
-    if settings.train.order == "length":
-        return Arrangement(lengths=[collate.length(sample) for sample in samples])
-    if settings.train.order == "clip":
-        clips: list[Hashable] = [s.id if s.video is None else clip_of(s) for s in samples]
-        return Arrangement(clips=clips)
-    return RANDOM
-
-
-def _build(
-    run: RunFolder,
-    settings: RunSettings,
-    where: Where,
-    backbone: Backbone,
-    train: ClipDataset,
-    val: ClipDataset | None,
-    progress: bool,
-) -> tuple[AdaptTrainer, Diagnostics]:
-    options = settings.train
-    plan = plan_steps(len(train), options, validate=val is not None)
-    micro, accumulate = split_batch(options, where.team.processes)
-    collate = make_collator(backbone, settings, share=True)
-    validator = None
-    if val is not None:
-        validator = Validator(
-            backbone.base,
-            collate,
-            val,
-            batch_size=4 * micro,
-            device=where.device,
-            bf16=where.bf16,
-            team=where.team,
-            in_step=where.sharded,
-        )
-    diagnostics = Diagnostics(backbone.model)
-    callbacks: list[Any] = [
-        FlowCallback(plan, options.patience),
-        LogCallback(run.log_file, run.tensorboard, plan.per_epoch),
-    ]
-    if settings.model.routing_choice == "hard" and diagnostics.routers:
-        start, end = settings.model.routing_temperature, settings.model.routing_temperature_end
-        callbacks.append(
-            AnnealCallback(diagnostics.set_temperature, start=start, end=end, total=plan.total)
-        )
-    if where.sharded:
-        callbacks.append(ShardCallback(backbone.base, where.device, where.team))
-    if progress:
-        callbacks.append(ProgressCallback(plan.total))
-    trainer = AdaptTrainer(
-        model=backbone.model,
-        arguments=training_arguments(
-            options,
-            folder=run.checkpoints,
-            steps=plan.total,
-            device=where.device,
-            bf16=where.bf16,
-            micro_batch=micro,
-            accumulate=accumulate,
-            # with few frames other designs may have relations that nothing goes through
-            all_used=settings.model.connector == "mqt",
-        ),
-        settings=options,
-        plan=plan,
-        run=run,
-        dataset=train,
-        collate=collate,
-        is_position=is_position,
-        save_adapter=lambda folder: write_adapter(folder, backbone, settings),
-        load_adapter=lambda folder: read_weights(folder, backbone),
-        validate=validator,
-        diagnose=diagnostics.values,
-        callbacks=callbacks,
-        arrangement=_arrangement(settings, train.samples, collate),
-    )
-    return trainer, diagnostics
 
 
 def _train(trainer: AdaptTrainer, run: RunFolder, settings: RunSettings) -> float:

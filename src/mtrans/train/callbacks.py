@@ -5,6 +5,7 @@ All decisions are functions of the step and of the Trainer's log history (:mod:`
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +22,26 @@ from mtrans.train.plan import Plan, out_of_patience
 
 class TrainingDiverged(MTransError):
     """The loss is no longer a number."""
+
+
+class HoldingCallback(TrainerCallback):
+    """Holds things open while training goes on, and closes them at its end, however that comes.
+
+    Subclasses put into `self.held` what they open; `AdaptTrainer.close` closes it after an error.
+    """
+
+    def __init__(self) -> None:
+        self.held = contextlib.ExitStack()
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Closes what is held."""
+        self.close()
+
+    def close(self) -> None:
+        """Closes what is held; a second time does nothing."""
+        self.held.close()
 
 
 class FlowCallback(TrainerCallback):
@@ -59,7 +80,7 @@ class FlowCallback(TrainerCallback):
         return control
 
 
-class LogCallback(TrainerCallback):
+class LogCallback(HoldingCallback):
     """Writes log.jsonl and TensorBoard events; stops a run whose loss is not a number.
 
     Args:
@@ -69,6 +90,7 @@ class LogCallback(TrainerCallback):
     """
 
     def __init__(self, file: Path, tensorboard: Path | None, per_epoch: float):
+        super().__init__()
         self.file = file
         self.folder = tensorboard
         self.per_epoch = per_epoch
@@ -90,7 +112,8 @@ class LogCallback(TrainerCallback):
         if self.folder is not None:
             from torch.utils.tensorboard import SummaryWriter
 
-            self.writer = SummaryWriter(str(self.folder), purge_step=state.global_step + 1)
+            writer = SummaryWriter(str(self.folder), purge_step=state.global_step + 1)
+            self.writer = self.held.enter_context(writer)
 
     def on_log(
         self,
@@ -123,18 +146,6 @@ class LogCallback(TrainerCallback):
                         self.writer.add_scalar(f"{key}/{layer}", item, state.global_step)
                 elif key not in ("step", "seconds"):
                     self.writer.add_scalar(key, value, state.global_step)
-
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Closes the event file."""
-        self.close()
-
-    def close(self) -> None:
-        """Closes the event file, also after an error."""
-        if self.writer is not None:
-            self.writer.close()
-            self.writer = None
 
 
 def log_record(logs: Mapping[str, Any], step: int, per_epoch: float) -> dict[str, Any]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-import sys
 from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
 
 from mtrans.core.files import read_jsonl
+from mtrans.core.screen import say
 from mtrans.core.settings import RunSettings
 from mtrans.data.clips import BadClip
 from mtrans.models.flops import count_flops
@@ -107,9 +107,3 @@ def _operations(
         counted = count_flops(backbone.model, batch, backward=True)
     total = counted["all"] + counted["backward"]
     return total, round(counted["backward"] / total, 4)
-
-
-def say(words: str, shown: bool = True) -> None:
-    """Prints a line on standard error."""
-    if shown:
-        print(words, file=sys.stderr)

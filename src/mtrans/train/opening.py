@@ -1,4 +1,4 @@
-"""A run folder begun, taken up again, or moved out of the way. Needs no torch."""
+"""A run begun: inputs checked, its folder made, taken up again, or moved away. Needs no torch."""
 
 from __future__ import annotations
 
@@ -6,18 +6,49 @@ import itertools
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mtrans.core.errors import CheckpointError
+from mtrans.core.errors import CheckpointError, ManifestError, SettingsError
 from mtrans.core.files import make_folder
+from mtrans.core.records import Sample
 from mtrans.core.settings import RunSettings, flatten, settings_to_dict
 from mtrans.train.circumstances import git_state, now, versions
 from mtrans.train.run_folder import SCHEMA_VERSION, RunFolder, RunState, write_settings
 
 # Where a run is computed, not what: these may differ between the start of a run and its resumption.
 _WHERE_NOT_WHAT = ("cache_dir", "device", "offload", "train.workers")
+
+
+def check_inputs(
+    settings: RunSettings, train: Sequence[Sample], val: Sequence[Sample] | None
+) -> None:
+    """Finds what can be found wrong before anything is loaded.
+
+    Raises:
+        ManifestError: There is no training sample, or a sample without an answer.
+        SettingsError: Early stopping without validation data, or an LLM in the machine's memory
+            that a backward pass would bring to the device whole.
+    """
+    if not train:
+        raise ManifestError("there is no training sample; give a manifest with at least one line")
+    for split, samples in (("training", train), ("validation", val or ())):
+        for sample in samples:
+            if sample.answer is None:
+                raise ManifestError(
+                    f"{split} sample '{sample.id}' has no answer; training needs one in each"
+                )
+    if settings.train.patience is not None and not val:
+        raise SettingsError(
+            f"train.patience={settings.train.patience} stops by validation, but there is no"
+            " validation data; give --val"
+        )
+    if settings.offload == "llm" and not settings.train.gradient_checkpointing:
+        raise SettingsError(
+            "offload=llm saves no memory in training without train.gradient_checkpointing=true:"
+            " the backward pass keeps every weight; set it, or offload=none"
+        )
 
 
 def open_run(

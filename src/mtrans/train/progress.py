@@ -6,10 +6,12 @@ import sys
 import time
 from typing import Any
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerControl, TrainerState, TrainingArguments
+
+from mtrans.train.callbacks import HoldingCallback
 
 
-class ProgressCallback(TrainerCallback):
+class ProgressCallback(HoldingCallback):
     """A rich progress bar on a terminal, one line a validation elsewhere.
 
     Args:
@@ -17,6 +19,7 @@ class ProgressCallback(TrainerCallback):
     """
 
     def __init__(self, total: int):
+        super().__init__()
         self.total = total
         self.bar: Any = None
         self.task: Any = None
@@ -47,7 +50,7 @@ class ProgressCallback(TrainerCallback):
             console=Console(stderr=True),
         )
         self.task = self.bar.add_task("", total=self.total, completed=state.global_step, words="")
-        self.bar.start()
+        self.held.enter_context(self.bar)  # until it is taken down the cursor is hidden
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -82,15 +85,3 @@ class ProgressCallback(TrainerCallback):
                 f"step {state.global_step}/{self.total}  " + "  ".join(self.words.values()),
                 file=sys.stderr,
             )
-
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Takes the bar down."""
-        self.close()
-
-    def close(self) -> None:
-        """Takes the bar down, also after an error or Ctrl-C: the cursor comes back."""
-        if self.bar is not None:
-            self.bar.stop()
-            self.bar = None

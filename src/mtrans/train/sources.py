@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from einops import rearrange
 
+from mtrans.core import screen
 from mtrans.core.errors import VideoError
 from mtrans.core.records import Sample
 from mtrans.core.settings import RunSettings
 from mtrans.data.cache import FeatureCache
-from mtrans.data.clips import BadClip, Progress, Source, find_bad, without_bad
+from mtrans.data.clips import BadClip, Source, find_bad, without_bad
 from mtrans.data.collate import Collator
 from mtrans.data.dataset import VideoSource
 from mtrans.models.loading import Backbone
@@ -109,7 +108,7 @@ def open_source(
     if settings.train.use_cache and not backbone.base.needs_pixels:
         cache = feature_cache(backbone, settings)
         encode = Encoder(backbone, device)
-        with bar("reading clips", progress) as step:
+        with screen.progress("reading clips", progress) as step:
             reports = team.together(
                 lambda: cache.fill(
                     team.by_clip(seen), encode, step, skip_bad=settings.train.skip_bad
@@ -119,7 +118,7 @@ def open_source(
     source = video_source(backbone, settings)
     if not settings.train.skip_bad:
         return source, []
-    with bar("checking clips", progress) as step:
+    with screen.progress("checking clips", progress) as step:
         found = team.together(lambda: find_bad(team.by_clip(seen), source, step))
     return source, [clip for bad in found for clip in bad]
 
@@ -151,32 +150,6 @@ def make_collator(backbone: Backbone, settings: RunSettings, *, share: bool = Fa
         encoder_decoder=not backbone.base.config.use_decoder_only_language_model,
         share=share,
     )
-
-
-@contextlib.contextmanager
-def bar(words: str, shown: bool) -> Iterator[Progress | None]:
-    """Shows a progress bar on a terminal's standard error.
-
-    Args:
-        words: What is being done.
-        shown: Whether to show it at all.
-
-    Yields:
-        A function of (done, total), or None where nothing is shown.
-    """
-    if not shown or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    with Bar(console=Console(stderr=True), transient=True) as shown_bar:
-        task = shown_bar.add_task(words, total=None)
-
-        def step(done: int, total: int) -> None:
-            shown_bar.update(task, completed=done, total=total)
-
-        yield step
 
 
 def one_line(error: VideoError) -> VideoError:

@@ -143,3 +143,14 @@ def leave_processes_at_exit() -> None:
 def _leave_processes() -> None:
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
+
+
+def leave_frozen_alone(model: torch.nn.Module) -> None:
+    """Tells DDP not to look after what is frozen: it is the same in all processes as loaded.
+
+    Args:
+        model: What DDP will wrap.
+    """
+    frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
+    wrapped: Any = model
+    wrapped._ddp_params_and_buffers_to_ignore = frozen

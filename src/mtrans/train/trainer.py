@@ -31,10 +31,11 @@ from transformers.trainer_callback import TrainerState
 from mtrans.core.runtime import seed_everything
 from mtrans.core.settings import TrainSettings
 from mtrans.train.arguments import parameter_groups
+from mtrans.train.callbacks import HoldingCallback
 from mtrans.train.plan import Plan, best_validation, out_of_patience
 from mtrans.train.run_folder import COMPLETE, RunFolder
 from mtrans.train.stream import RANDOM, Arrangement, StreamBatches
-from mtrans.train.together import leave_processes_at_exit
+from mtrans.train.together import leave_frozen_alone, leave_processes_at_exit
 from mtrans.video.threads import set_decoders
 
 TRAINER_STATE_NAME = "trainer_state.json"
@@ -265,7 +266,7 @@ class AdaptTrainer(Trainer):
     def close(self) -> None:
         """Closes what callbacks hold open, also after an error."""
         for callback in self.callback_handler.callbacks:
-            if hasattr(callback, "close"):
+            if isinstance(callback, HoldingCallback):
                 callback.close()
 
     def seconds_per_step(self, seconds: float) -> float:
@@ -301,14 +302,3 @@ class AdaptTrainer(Trainer):
 def _share_cores(workers: int, _: int) -> None:
     """Tells a loader's worker how many others decode beside it."""
     set_decoders(workers)
-
-
-def leave_frozen_alone(model: torch.nn.Module) -> None:
-    """Tells DDP not to look after what is frozen: it is the same in all processes as loaded.
-
-    Args:
-        model: What DDP will wrap.
-    """
-    frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
-    wrapped: Any = model
-    wrapped._ddp_params_and_buffers_to_ignore = frozen

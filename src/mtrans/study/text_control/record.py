@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mtrans.core.files import file_hash, make_folder, write_text
+from mtrans.core.markdown import table
 from mtrans.core.records import Prediction, Sample, Score
 from mtrans.measure.apply import default_metrics, measure
 from mtrans.measure.intervals import Cluster
@@ -131,28 +132,29 @@ def _opened(out: Path) -> list[str]:
 def to_markdown(control: Control, rounds: Rounds) -> str:
     """Returns chance, majority and the probe, and what was chosen."""
     names = [s.metric for s in control.scores if s.metric != "parse_failures"]
-    lines = [f"| {' | '.join(['', *names])} |", "|---" * (len(names) + 1) + "|"]
     chances = {s.metric: s.chance for s in control.scores}
     guessed = [None if (c := chances[n]) is None else Score(n, c) for n in names]
-    lines.append(_line("chance", guessed))
+    rows = [_row("chance", guessed)]
     for label, scores in ((MAJORITY, control.floor), (control.method, control.scores)):
         by_name = {s.metric: s for s in scores}
-        lines.append(_line(label, [by_name.get(n) for n in names]))
+        rows.append(_row(label, [by_name.get(n) for n in names]))
+    lines = table(["", *names], rows)
     n, clusters = control.scores[0].n, control.scores[0].clusters
     lines += ["", f"In %, {n} test questions; 95 % bootstrap interval over {clusters} clusters."]
-    lines += ["", "| | train | val | test | layer | pooling | C | val % |", "|---" * 8 + "|"]
+    chosen = []
     for name, probe in control.chosen.items():
         sizes = [str(len(rounds[name][split])) for split in ("train", "val", "test")]
         cells = [name, *sizes, str(probe.layer), probe.pooling, f"{probe.c:g}"]
-        lines.append(f"| {' | '.join([*cells, f'{100 * probe.accuracy:.1f}'])} |")
-    return "\n".join([*lines, ""])
+        chosen.append([*cells, f"{100 * probe.accuracy:.1f}"])
+    heads = ["", "train", "val", "test", "layer", "pooling", "C", "val %"]
+    return "\n".join([*lines, "", *table(heads, chosen), ""])
 
 
-def _line(label: str, scores: Sequence[Score | None]) -> str:
-    cells = []
+def _row(label: str, scores: Sequence[Score | None]) -> list[str]:
+    cells = [label]
     for s in scores:
         cell = "" if s is None else shown(s.metric, s.value)
         if s is not None and s.low is not None and s.high is not None:
             cell += f" [{shown(s.metric, s.low)}, {shown(s.metric, s.high)}]"
         cells.append(cell)
-    return f"| {' | '.join([label, *cells])} |"
+    return cells

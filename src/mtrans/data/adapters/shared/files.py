@@ -81,26 +81,35 @@ def find(place: Path, wanted: Wanted, fail: Fail) -> Path | None:
     return None
 
 
-def read_text(path: Path) -> str:
-    """Reads a UTF-8 file.
+def read_bytes(path: Path) -> bytes:
+    """Reads a file.
 
     Raises:
-        DatasetError: It can't be read, is empty, a Git LFS pointer, a web page or not text.
+        DatasetError: It can't be read, is empty, a Git LFS pointer or a web page.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise DatasetError(f"{path}: can't be read: {error.strerror}") from error
-    refuse_placeholder(path, data)
+    _refuse_placeholder(path, data)
+    return data
+
+
+def read_text(path: Path) -> str:
+    """Reads a UTF-8 file.
+
+    Raises:
+        DatasetError: As of :func:`read_bytes`, or it is not text.
+    """
     try:
-        return data.decode("utf-8-sig")
+        return read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DatasetError(
             f"{path}: not UTF-8 text at byte {error.start}; is it still packed, or another file?"
         ) from error
 
 
-def refuse_placeholder(path: Path, data: bytes) -> None:
+def _refuse_placeholder(path: Path, data: bytes) -> None:
     """Refuses what is often saved in place of a file.
 
     Raises:

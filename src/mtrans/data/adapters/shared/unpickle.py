@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from mtrans.core.errors import DatasetError
-from mtrans.data.adapters.shared.files import refuse_placeholder
+from mtrans.data.adapters.shared.files import read_bytes
 
 _BUILTINS: dict[str, Any] = {
     **{kind.__name__: kind for kind in (list, dict, set, frozenset, tuple, str, int, float, bool)},
@@ -110,11 +110,7 @@ def unpickle(path: Path) -> Any:
     Raises:
         DatasetError: It can't be read, is cut off, or names anything else.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DatasetError(f"{path}: can't be read: {error.strerror}") from error
-    refuse_placeholder(path, data)
+    data = read_bytes(path)
     try:
         return _Restricted(io.BytesIO(data), encoding="latin1").load()
     except Exception as error:  # a damaged pickle raises nearly anything
