@@ -14,8 +14,8 @@ def keep_freed_memory() -> bool:
 
     Each training step and each pass of the ViT asks for the same tensors again; by default memory
     goes back in between, and the system has to fill every page with zeros anew: measured, 5 to 13 %
-    of a training step's processor time on a CPU and 10 to 20 % of the ViT's. The peak is as before
-    within 5 %; afterwards the process stays that large. Calling it again changes nothing.
+    of a training step's processor time on a CPU and 10 to 20 % of the ViT's. The peak of a step is
+    as before, the ViT's up to 7 % higher; afterwards the process stays that large.
 
     Returns:
         Whether this process uses glibc and took it.

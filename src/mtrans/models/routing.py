@@ -24,6 +24,7 @@ from einops import einsum, rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mtrans.models.attention import attend, plain_attention
 from mtrans.models.rules import ROUTER_HIDDEN
 from mtrans.models.trained import TrainedWhole
 
@@ -205,44 +206,4 @@ def routed_attention(
         reach = torch.log(mixture + EPS).to(query.dtype)
         total = reach if bias is None else reach + bias
         return attend(query, key, value, total, dropout)
-    return _plain_attention(query, key, value, bias, dropout, mixture)
-
-
-def attend(
-    query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, dropout: float
-) -> Tensor:
-    """Softmax attention with an additive bias, by the fastest means for the device.
-
-    On a CPU the fused kernel's backward pass was measured slower than three plain products at the
-    short lengths here (it was half of a training step), so it is kept for GPUs and inference.
-
-    Args:
-        query: float[B, h, Lq, d].
-        key: float[B, h, Lk, d].
-        value: float[B, h, Lk, d].
-        bias: Additive float, broadcastable to [B, h, Lq, Lk], in the dtype of `query`.
-        dropout: Probability with which attention weights are dropped.
-
-    Returns:
-        float[B, h, Lq, d].
-    """
-    if query.device.type == "cpu" and torch.is_grad_enabled():
-        return _plain_attention(query, key, value, bias, dropout)
-    return F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout)
-
-
-def _plain_attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    bias: Tensor | None,
-    dropout: float,
-    factor: Tensor | None = None,
-) -> Tensor:
-    scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
-    if factor is not None:
-        scores = scores * factor.to(scores.dtype)
-    if bias is not None:
-        scores = scores + bias
-    weights = F.dropout(scores.softmax(dim=-1), p=dropout)
-    return weights.to(value.dtype) @ value
+    return plain_attention(query, key, value, bias, dropout, mixture)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from mtrans.core.errors import SettingsError
 from mtrans.core.settings import ModelSettings
+from mtrans.models.dropping import take_over_dropout
 from mtrans.models.routing import LayerRouting
 
 HEAD_WIDTH = 8
@@ -80,7 +81,8 @@ class Connector(nn.Module):
 
     Args:
         config: The InstructBLIP or BLIP-2 config.
-        qformer: transformers' pretrained Q-Former, to read sizes and structure from.
+        qformer: transformers' pretrained Q-Former, to read sizes and structure from; it gets
+            the dropout of :mod:`mtrans.models.dropping`.
         settings: The switches.
     """
 
@@ -110,6 +112,7 @@ class Connector(nn.Module):
 
     def __init__(self, config: Any, qformer: nn.Module, settings: ModelSettings):
         super().__init__()
+        take_over_dropout(qformer)
         self.settings = settings
         self.queries = int(config.num_query_tokens)
         self.qformer_width = int(config.qformer_config.hidden_size)

@@ -10,7 +10,8 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from mtrans.core.errors import SettingsError
-from mtrans.models.routing import attend, masked_bias
+from mtrans.models.attention import attend
+from mtrans.models.routing import masked_bias
 from mtrans.models.trained import TrainedWhole
 
 

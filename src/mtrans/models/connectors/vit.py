@@ -13,9 +13,9 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from mtrans.core.settings import ModelSettings
+from mtrans.models.attention import attend
 from mtrans.models.connectors.base import ClipBatch, Connector, Visual
 from mtrans.models.pooling import masked_mean
-from mtrans.models.routing import attend
 from mtrans.models.st_qformer import plain_qformer
 
 
