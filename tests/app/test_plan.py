@@ -34,7 +34,7 @@ def test_plan_command(mtrans: Command, small: Path) -> None:
     words = ["doctor", "--plan", "--backbone", small / "backbone", "--device", "cpu", "--no-time"]
     done = mtrans(*words, "--frames", 3, "--batch", 2, "--text", 6, "--set", "cache_dtype=int8")
     assert done.status == 0, done.err
-    for said in ("frozen weights", "activations", "in all", "1,000 clips", "fits", "say int8"):
+    for said in ("frozen weights", "activations", "at most", "1,000 clips", "fits", "say int8"):
         assert said in done.out
     assert "time: not foretold" in done.out
     one_line_error(mtrans(*words, "--set", "frames.count=0"), "frames.count=0")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+import torch
 
 from mtrans.bench.answer import AnswerSetup, Ours, Theirs, another
-from mtrans.bench.answer_run import EACH, OURS, PEER, Asked, findings
+from mtrans.bench.answer_run import EACH, OURS, PEER, WHATS, Asked, findings
 from mtrans.bench.clips import bench_clips
 from mtrans.models.loading import TINY_FOLDER
 
@@ -45,6 +46,14 @@ def test_ours_sees_a_clip_once_and_the_peer_at_each_question(setup):
     assert theirs_seen == [4, 4, 2, 2]
     theirs.choose_each(setup.samples[:1])
     assert theirs_seen == [4, 4, 2, 2, 2, 2, 2, 2]  # once for each of four candidates
+
+
+def test_the_peer_in_bf16_answers_too(setup):
+    theirs = Theirs(setup, 2, torch.bfloat16)
+    assert theirs.peer.model.get_base_model().language_model.dtype == torch.bfloat16
+    made = theirs.write(setup.samples[:1]) | theirs.choose(setup.samples[:1])
+    assert set(made) == set(WHATS)
+    assert Theirs(setup, 2).peer.model.get_base_model().language_model.dtype == torch.float32
 
 
 def test_another_number_of_frames_is_the_same_model(setup):

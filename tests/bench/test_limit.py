@@ -10,7 +10,7 @@ import torch
 from mtrans.bench import apart
 from mtrans.bench.apart import BenchError, run_apart
 from mtrans.bench.foretell import probes
-from mtrans.bench.profile import PARTS, operations, profile_step
+from mtrans.bench.profile import AUTOGRAD, BETWEEN, PARTS, operations, profile_step
 from mtrans.bench.reading import read_features
 from mtrans.bench.step import Step
 from mtrans.core.errors import SettingsError
@@ -27,7 +27,8 @@ def test_a_profile_adds_up_to_the_step():
     step = Step(case_of(), torch.device("cpu"))
     step.run()
     plain = SpatialTemporalLayer._temporal
-    parts = profile_step(step, 2.0, rounds=2)
+    profile = profile_step(step, 2.0, rounds=2)
+    parts, operators = profile.parts, profile.operators
     assert SpatialTemporalLayer._temporal is plain  # the labels are gone
     assert [p.part for p in parts] == list(PARTS)
     assert sum(p.seconds for p in parts) == pytest.approx(2.0)
@@ -37,6 +38,13 @@ def test_a_profile_adds_up_to_the_step():
         assert by_name[name].backward > 0, name
     assert by_name["optimizer"].backward == 0
     assert by_name["optimizer"].forward > 0
+    assert sum(o.seconds for o in operators) == pytest.approx(2.0)
+    assert [o.seconds for o in operators] == sorted((o.seconds for o in operators), reverse=True)
+    calls = {o.name: o.calls for o in operators}
+    assert calls["_fused_adamw_"] == 2  # with decay and without
+    products = {o.name for o in operators if o.product}
+    assert {"mm", "addmm"} <= products
+    assert not products & {"copy_", "mul", BETWEEN, AUTOGRAD}
 
 
 def test_counted_operations_of_the_parts_are_those_of_the_step():

@@ -10,6 +10,7 @@ import torch
 from models.tiny_random import tiny_config
 from mtrans.bench.footprint import LiveBytes, footprint
 from mtrans.bench.step import Step, StepCase, measure_step, time_steps
+from mtrans.core import runtime
 from mtrans.core.settings import load_settings
 
 CPU = torch.device("cpu")
@@ -58,9 +59,23 @@ def test_memory_is_foretold_exactly(overrides):
     # gradients outlive the step
     assert live.live == own
     assert told.activations == pytest.approx(live.peak - own, rel=0.02)
-    held = sum(p.numel() * 4 for p in step.model.parameters())
+    held = sum(p.nbytes for p in step.model.parameters())
     assert held - own <= told.weights < 1.1 * held
     assert told.batch == sum(t.nbytes for t in step.batch.values())
+
+
+def test_matrices_held_in_bf16_are_loaded_in_fp32(monkeypatch):
+    fp32 = footprint(case_of("dtype=fp32"), CPU)
+    assert fp32.loading == fp32.weights
+    monkeypatch.setattr(runtime, "has_fast_bf16", lambda device: True)
+    mixed = footprint(case_of("dtype=mixed"), CPU)
+    assert mixed.loading == fp32.loading
+    assert 0.5 * fp32.weights < mixed.weights < 0.9 * fp32.weights
+    assert mixed.total >= mixed.loading
+    step = Step(case_of("dtype=mixed"), CPU)
+    held = {p.dtype for p in step.model.get_base_model().language_model.parameters()}
+    assert held == {torch.float32, torch.bfloat16}
+    assert step.run().isfinite()
 
 
 @pytest.mark.parametrize("llm", ["t5", "opt"])

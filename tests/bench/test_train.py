@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mtrans.bench import train_cases
 from mtrans.bench.clips import bench_clips
 from mtrans.bench.peer import build_peer
 from mtrans.bench.sizes import config_of
@@ -21,6 +22,7 @@ from mtrans.bench.train import (
 from mtrans.bench.train_cases import (
     Measured,
     TrainSetup,
+    batches_needed,
     ours,
     ours_in_memory,
     peer,
@@ -34,7 +36,7 @@ from mtrans.models.loading import TINY_FOLDER
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory):
     out = tmp_path_factory.mktemp("bench")
-    samples = bench_clips(out / "clips", 4, seconds=0.2)
+    samples = bench_clips(out / "clips", 2 * batches_needed(1), seconds=0.2)
     return TrainSetup(str(TINY_FOLDER), tuple(samples), 2, 2, 1, str(out), device="cpu")
 
 
@@ -45,11 +47,32 @@ def test_ours_fills_the_cache_once_and_counts_the_steps_asked_for(setup):
     assert cold.visual_tokens == 8
 
 
-def test_the_peer_trains_on_every_frames_tokens(setup):
-    made = peer(setup)
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_peer_trains_on_every_frames_tokens(setup, workers):
+    made = peer(setup, workers=workers)
     assert len(made.seconds) == setup.steps
     assert made.visual_tokens == 16
-    assert 0 < made.loaded_mb <= made.peak_mb
+    assert 0 < made.import_mb <= made.peak_mb
+
+
+def test_the_peer_still_reads_when_its_last_step_ends(setup, monkeypatch):
+    """As many batches are read while steps are counted as steps are, as within an epoch."""
+    decoded, ends = [], []
+    plain, note = train_cases.PeerClips.__getitem__, train_cases._Ends.on_step_end
+
+    def read(self, index):
+        decoded.append(index)
+        return plain(self, index)
+
+    def end(self, *args, **kwargs):
+        ends.append(len(decoded))
+        note(self, *args, **kwargs)
+
+    monkeypatch.setattr(train_cases.PeerClips, "__getitem__", read)
+    monkeypatch.setattr(train_cases._Ends, "on_step_end", end)
+    peer(setup)
+    first, last = ends
+    assert last - first == setup.steps * setup.batch
 
 
 def test_peer_and_ours_train_the_same_pairs_in_memory(setup):
@@ -77,13 +100,13 @@ def test_the_peer_has_more_to_do_by_a_vit_and_the_frames_tokens():
 
 
 def _measured(step: float, *, prepare: float = 0.0, peak: float = 600.0) -> Measured:
-    return Measured((step, 2 * step, step), prepare, 500.0, peak, "rss", 1, 8)
+    return Measured((step, 3 * step, 2 * step, 2 * step), prepare, peak, 500.0, "rss", 1, 8)
 
 
 def test_ratios_are_of_what_was_measured():
-    made = Comparison("tiny", 8, batch=4, attention="eager", flops=(1.0, 3.0))
+    made = Comparison("tiny", 8, batch=4, together=2, attention="eager", flops=(1.0, 3.0))
     made.cases = {
-        COLD: [_measured(1.0, prepare=16.0)],
+        COLD: [_measured(1.0, prepare=1.0)],
         WARM: [_measured(1.0)],
         SAME: [_measured(2.0)],
         ONLINE: [_measured(8.0, peak=900.0)],
@@ -91,12 +114,13 @@ def test_ratios_are_of_what_was_measured():
         OURS_MEMORY: [_measured(1.0)],
         PEER_MEMORY: [_measured(2.4)],
     }
-    assert made.rate(WARM) == pytest.approx(4.0)
-    assert made.rate(COLD) == pytest.approx(1 / (1.0 / 4 + 16.0 / 16))
+    assert made.clip_seconds(WARM) == [0.5, 0.5]  # two steps make one figure
+    assert made.rate(WARM) == pytest.approx(2.0)
+    assert made.rate(COLD) == pytest.approx(1 / (2.0 / 4 + 1.0))
     assert made.peer() == WORKERS
     assert made.ratio(WORKERS, WARM).median == pytest.approx(6.0)
     assert made.memory(WORKERS) == (800.0, 300.0)
     lines = made.lines()
-    assert "beyond the loaded model 3.0" in lines[0]
+    assert lines[0].endswith("warm cache: 1.33; above importing 3.00")
     assert "operations allow 3.00, so 80 % of it" in lines[3]
     assert lines[-1].startswith("tiny, 8 frames: peer, 2 workers / ours, warm cache: 6.00")

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from mtrans.bench.answer_run import EACH, GOALS, OURS, PEER, Asked
+from mtrans.bench.answer_run import BF16, EACH, GOALS, OURS, PEER, Asked
 from mtrans.bench.decode import Bench, Case, Timed
 from mtrans.bench.decode_readers import OURS as READER
 from mtrans.bench.decode_truth import Verdict
 from mtrans.bench.footprint import Footprint
 from mtrans.bench.foretell import Foretold
 from mtrans.bench.limit import Compiled, Limit, Rate
-from mtrans.bench.profile import PartTime
+from mtrans.bench.profile import OperatorTime, PartTime
 from mtrans.bench.reading import Reading
 from mtrans.bench.scale import GOAL, Growth
 from mtrans.bench.side_by_side import Ratio, write_result
@@ -36,6 +36,7 @@ from mtrans.core.errors import SettingsError
 from mtrans.report import benchmarks_page_decode
 from mtrans.report import benchmarks_page_peers as peers
 from mtrans.report.benchmarks_page import SECTIONS, benchmarks_page
+from mtrans.report.words import NOTHING
 
 ROOT = Path(__file__).parents[2]
 
@@ -88,12 +89,13 @@ def compared(
     warm: float = 1.0,
     peak: float = 600.0,
     alone: float = 2.5,
-    prepare: float = 64.0,
+    prepare: float = 1.0,
 ) -> Comparison:
     def measured(step: float, prepare: float = 0.0, peak: float = 600.0) -> Measured:
-        return Measured((step, 2 * step, step), prepare, 500.0, peak, "rss", 1, 8)
+        each = (step, step, 1.5 * step, 2.5 * step, 0.5 * step, 1.5 * step)
+        return Measured(each, prepare, peak, 500.0, "rss", 1, 8)
 
-    made = Comparison(size, frames, batch=16, attention="eager", flops=(1.0, 3.0))
+    made = Comparison(size, frames, batch=16, together=2, attention="eager", flops=(1.0, 3.0))
     made.cases = {
         COLD: [measured(warm, prepare=prepare)],
         WARM: [measured(warm, peak=peak)],
@@ -107,14 +109,14 @@ def compared(
 
 
 def trained(*made: Comparison) -> dict[str, Any]:
-    return {"comparisons": [c.to_json() for c in made]}
+    return {"comparisons": [asdict(c) for c in made]}
 
 
 def test_training_is_held_against_the_faster_peer(tmp_path: Path) -> None:
     made = compared()
     found = verdicts(keep(tmp_path, "train", trained(made)))
     assert list(found.values()) == ["met", "met", "met", "**not met**"]
-    quick = verdicts(keep(tmp_path, "train", trained(compared(prepare=6.4))))
+    quick = verdicts(keep(tmp_path, "train", trained(compared(prepare=0.1))))
     assert set(quick.values()) == {"met"}
     assert made.ratio(WORKERS, WARM).median == pytest.approx(4.5)
     worse = verdicts(keep(tmp_path, "train", trained(compared(warm=1.2, peak=601.0, alone=2.3))))
@@ -135,10 +137,10 @@ def test_training_figures_are_those_of_the_benchmark(tmp_path: Path) -> None:
             assert f"| {ratio.median:.2f} ({ratio.low:.2f} to {ratio.high:.2f}) |" in page
     assert f"| {WORKERS} * | eager |" in page
     assert f"| {ONLINE} | eager |" in page
-    peak, beyond = made.memory(WORKERS)
-    assert (
-        f"| {WORKERS} | {made.rate(WORKERS):.2f} | 4.5 | {peak:,.0f} | {beyond:.0f} | 8 |" in page
-    )
+    assert f"| {WORKERS} | {made.rate(WORKERS):.2f} | 4.5 | 1,200 | 700 | 8 |" in page
+    assert made.memory(WORKERS) == (1200.0, 700.0)
+    assert "Steps that count, after one that does not: tiny, 8 frames 6 in groups of 2." in page
+    assert "| tiny, 8 frames | 2.00 | 7.00 | 500 | 600 |" in page  # of memory
     assert "`mtrans bench train --size tiny --frames 8 --rounds 1`" in page
 
 
@@ -146,8 +148,10 @@ def test_a_gpu_has_a_goal_of_memory(tmp_path: Path) -> None:
     for peak, verdict in ((40_000.0, "met"), (46_000.0, "**not met**")):
         made = compared("7b")
         made.batch = 4
-        made.cases[WARM] = [Measured((1.0, 1.0, 1.0), 0.0, 9000.0, peak, "cuda", 1, 8)]
-        found = verdicts(keep(tmp_path, "train", trained(made)))
+        made.cases[WARM] = [Measured((1.0,) * 6, 0.0, peak, None, "cuda", 1, 8)]
+        page = keep(tmp_path, "train", trained(made))
+        assert "above importing, peer" not in page
+        found = verdicts(page)
         assert found == {"7b, 8 frames: batch 4 in bf16 under 48 GB": verdict}
 
 
@@ -156,6 +160,7 @@ def asked(frames: int, peer: float, size: str = "mid") -> dict[str, Any]:
     for seconds in (1.0, 2.0):
         made.add(OURS, {"whole": seconds, "choices": seconds, "follow-up, whole": seconds})
         made.add(PEER, {w: peer * seconds for w in ("whole", "choices", "follow-up, whole")})
+        made.add(BF16, {"whole": 2 * seconds})
     made.add(EACH, {"choices": 20.0})
     return {"size": size, "words": 16, "cases": [asdict(made)]}
 
@@ -169,7 +174,10 @@ def test_an_answer_takes_a_third_and_a_follow_up_a_fifth(tmp_path: Path) -> None
         f"{head}follow-up, whole: at most 1/5 of the peer": "**not met**",
         f"{head}follow-up, choices: at most 1/5 of the peer": "not measured",
     }
-    assert "| 16 | 1 | choices | 1.500 | 6.000 | 20.000 | 4.00 (4.00 to 4.00) |" in page
+    # the peer in bf16 is shown beside the one that goals are held against
+    assert "| 1 / 4.00 (4.00 to 4.00); of the peer in bf16 1 / 2.00 (2.00 to 2.00) | met |" in page
+    row = f"| 16 | 1 | choices | 1.500 | 6.000 | {NOTHING} | 20.000 | 4.00 (4.00 to 4.00) |"
+    assert row in page
     assert "--size mid --frames 16 --batch 1 --rounds 2 --words 16`" in page
     assert "\n2 of 3 measured goals are met.\n" in page
     assert set(verdicts(keep(tmp_path, "answer-mid", asked(8, 4.0))).values()) == {"not measured"}
@@ -212,11 +220,17 @@ def test_growth(tmp_path: Path, record: dict[str, Any], time: str, tokens: str) 
 
 def bounded(kind: str, step: float) -> dict[str, Any]:
     ratio = Ratio("training step", "its operations as one product", 4.0, 3.0, 5.0)
-    rate = Rate(2e9, 0.1, 8e10, "float32", ratio, [PartTime("llm", 0.02, 0.03, 1e9)], 0.4)
-    told = Foretold(Footprint(100, 200, 300, 400, 7), 500, step, 0.4)
+    operators = [OperatorTime("addmm", 0.03, 40.0, True), OperatorTime("bmm", 0.02, 8.0, True)]
+    operators += [OperatorTime(f"other {n}", 0.005, 2.0, False) for n in range(12)]
+    rate = Rate(
+        2e9, 0.1, 8e10, "float32", ratio, [PartTime("llm", 0.02, 0.03, 1e9)], operators, 0.4
+    )
+    told = Foretold(Footprint(100, 100, 200, 300, 400, 7), 500, step, 0.4)
     seen = StepMeasured((0.2, 0.1), 1500, 400, kind, 8)
     reading = Reading("float32", 1000, 50.0, 25.0, 1e5, None)
-    made = Limit(rate, told, seen, [reading], Compiled(60.0, 0.09))
+    made = Limit(
+        rate, told, seen, [reading], Compiled(60.0, 0.09, Ratio("compiled", "step", 0.9, 0.8, 1.0))
+    )
     return {"backbone": "mid", "frames": 8, "batch": 4, "text": 32, **asdict(made)}
 
 
@@ -225,7 +239,12 @@ def test_the_limit_and_what_was_foretold(tmp_path: Path) -> None:
     assert list(verdicts(page).values()) == ["met", "met"]
     assert "20.0 Gop/s of the 80.0 Gop/s (float32) of a large matrix product: **25.0" in page
     assert "| llm | 20.00 | 30.00 | 50.0\N{NO-BREAK SPACE}% | 20.0 Gop/s |" in page
+    assert "| addmm | 40 | 30.00 | 30.0\N{NO-BREAK SPACE}% |" in page
+    assert "| 2 others | 4 | 10.00 | 10.0\N{NO-BREAK SPACE}% |" in page
+    taken = "take 50.0\N{NO-BREAK SPACE}% of the step; at the rate of the large product they would"
+    assert f"Products of matrices {taken} take 25.0\N{NO-BREAK SPACE}%" in page
     assert "--text 32 --compile`" in page
+    assert "0.90 (0.80 to 1.00) times as long: 90.0 ms, and 60 s to build first." in page
     # on a GPU the process around the tensors does not count: 1000 bytes foretold of 1500
     page = keep(tmp_path, "limit-mid", bounded("cuda", 0.116))
     assert list(verdicts(page).values()) == ["**not met**", "**not met**"]
@@ -245,7 +264,7 @@ def test_cases_and_goals_are_those_of_the_benchmarks() -> None:
     assert (peers.COLD, peers.WARM, peers.SAME) == (COLD, WARM, SAME)
     assert (*peers.ONLINE, peers.OURS_MEMORY) == (ONLINE, WORKERS, OURS_MEMORY)
     assert peers.PEER_MEMORY == PEER_MEMORY
-    assert (peers.OURS, peers.PEER, peers.EACH) == (OURS, PEER, EACH)
+    assert (peers.OURS, peers.PEER, peers.BF16, peers.EACH) == (OURS, PEER, BF16, EACH)
     assert benchmarks_page_decode.OURS == READER
     assert peers.ANSWER_GOALS == GOALS
 

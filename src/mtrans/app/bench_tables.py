@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from mtrans.bench.limit import Limit
     from mtrans.bench.step import StepCase
 
+OPERATORS = 12
+"""Operators that are shown, the longest."""
+
 WHAT = {"frames": "T, frames", "text": "L, text tokens", "batch": "B, clips"}
 
 
@@ -58,6 +61,13 @@ def show_limit(found: Limit, case: StepCase, backbone: str) -> None:
     parts.add_row("data, warm cache", f"{1000 * data:.2f}", "", "beside it", "")
     parts.add_row("vision, for the cache", f"{1000 * rate.vision:.2f}", "", "once a clip", "")
     output.console().print(parts)
+    operators = output.table("operator", "calls", "ms", "share %")
+    for one in rate.operators[:OPERATORS]:
+        share = output.percent(one.seconds / rate.seconds)
+        operators.add_row(one.name, f"{one.calls:.0f}", f"{1000 * one.seconds:.2f}", share)
+    output.console().print(operators)
+    products = sum(one.seconds for one in rate.operators if one.product)
+    print(f"products of matrices take {output.percent(products / rate.seconds)} % of the step")
     _foretold(found)
     cache = output.table(
         "cache", "1,000 clips", "clips/s warm", "of the read speed", "clips/s cold", "of the disk"
@@ -74,10 +84,7 @@ def show_limit(found: Limit, case: StepCase, backbone: str) -> None:
     print(f"reading the files through: {output.size(first.disk_warm)}/s warm{dropped}")
     if found.compiled is not None:
         made = found.compiled
-        print(
-            f"compiled: {1000 * made.seconds:.1f} ms a step against"
-            f" {1000 * rate.seconds:.1f}; {made.build:.0f} s to build"
-        )
+        print(f"{made.ratio}; {1000 * made.seconds:.1f} ms compiled, {made.build:.0f} s to build")
     print(
         f"{operations(rate.step_rate)}op/s of {operations(rate.product_rate)}op/s"
         f" ({rate.dtype}): {output.percent(rate.step_rate / rate.product_rate)} %"
@@ -97,3 +104,22 @@ def _foretold(found: Limit) -> None:
     output.console().print(made)
     if seen.kind == "rss":
         print(f"of the memory foretold, tensors: {told.memory.total / 2**20:.0f} MiB")
+
+
+def show_rounding(result: dict[str, Any]) -> None:
+    """Prints what each rounding does, and last how far features in 8 bit move the metric."""
+    made = output.table("rounded", "right %", "difference in points", "changed %")
+    for case in result["cases"]:
+        moved = f"{100 * case['difference']:+.2f}"
+        if case["low"] is not None:
+            moved += f" ({100 * case['low']:+.2f} to {100 * case['high']:+.2f})"
+        right, changed = (output.percent(case[key]) for key in ("value", "changed"))
+        made.add_row(case["case"], right, moved, changed)
+    output.console().print(made)
+    error = result["standard_error"]
+    print(f"exact: {output.percent(result['exact'])} %, standard error {output.percent(error)}")
+    eight = next(case for case in result["cases"] if case["case"] == "features in 8 bit")
+    if error:
+        print(
+            f"features in 8 bit move it by {abs(eight['difference']) / error:.2f} standard errors"
+        )

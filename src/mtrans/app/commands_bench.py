@@ -103,6 +103,23 @@ def limit(
     show_limit(found, case, backbone)
 
 
+@bench.command("rounding")
+def rounding(
+    data: Annotated[Path, typer.Option(help="Manifest of the questions.")],
+    run: Annotated[list[Path], typer.Option(help="Finished run; repeatable, one a seed.")],
+    out: Annotated[Path, typer.Option(help="Folder of the result.")] = Path("runs/bench"),
+    quick: Annotated[bool, typer.Option("--quick", help="The first 50 questions.")] = False,
+) -> None:
+    """Answer with weights and features rounded to 16 and 8 bit, and compare with exact answers."""
+    output.quiet_libraries()
+    from mtrans.app.bench_tables import show_rounding
+    from mtrans.bench.rounding import bench_rounding
+    from mtrans.data.manifest import read_manifest
+
+    samples = read_manifest(data)[: 50 if quick else None]
+    show_rounding(bench_rounding(out / "rounding", run, samples, said=output.say))
+
+
 @bench.command("decode")
 def decode(
     out: Annotated[Path, typer.Option(help="Folder for clips and result.")] = Path("runs/bench"),

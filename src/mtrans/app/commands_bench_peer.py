@@ -31,7 +31,7 @@ def train(
     ] = None,
     device: Device = "auto",
     quick: Annotated[
-        bool, typer.Option("--quick", help="tiny, 8 frames, two steps of 4 short clips.")
+        bool, typer.Option("--quick", help="tiny, 8 frames, four steps of 4 short clips.")
     ] = False,
 ) -> None:
     """Time training against transformers' InstructBLIP-Video with a PEFT adapter: `tiny`, `mid`."""
@@ -50,11 +50,11 @@ def train(
         said=output.say,
     )
     made = output.table(
-        "model, frames", "case", "clips/s", "s a step", "MiB", "beyond the model", "tokens", text=2
+        "model, frames", "case", "clips/s", "s a step", "MiB", "above importing", "tokens", text=2
     )
     for part in found:
         for case, rounds_ in part.cases.items():
-            peak, beyond = part.memory(case)
+            peak, above = part.memory(case)
             step = part.batch / part.rate(case)
             made.add_row(
                 f"{part.size}, {part.frames}",
@@ -62,7 +62,7 @@ def train(
                 f"{part.rate(case):.2f}",
                 f"{step:.2f}",
                 f"{peak:.0f}",
-                f"{beyond:.0f}",
+                output.DASH if above is None else f"{above:.0f}",
                 str(rounds_[0].visual_tokens),
             )
     output.console().print(made)
@@ -92,7 +92,7 @@ def answer(
 ) -> None:
     """Time answers and follow-up questions against transformers' InstructBLIP-Video."""
     output.quiet_libraries()
-    from mtrans.bench.answer_run import EACH, OURS, PEER, WHATS, bench_answer, findings
+    from mtrans.bench.answer_run import BF16, EACH, OURS, PEER, WHATS, bench_answer, findings
 
     found = bench_answer(
         out / "answer",
@@ -105,18 +105,18 @@ def answer(
         device=device,
         said=output.say,
     )
-    heads = ("ours s", "peer s", "a pass each s", "peer / ours")
+    heads = ("ours s", "peer s", "in bf16 s", "a pass each s", "peer / ours", "in bf16 / ours")
     made = output.table("frames", "clips", "what", *heads, text=3)
     for part in found:
         for what in (w for w in WHATS if w in part.seconds):
-            times = [part.median(what, side) for side in (OURS, PEER, EACH)]
-            ratio = part.ratio(what)
+            times = [part.median(what, side) for side in (OURS, PEER, BF16, EACH)]
+            ratios = [part.ratio(what, side) for side in (PEER, BF16)]
             made.add_row(
                 str(part.frames),
                 str(part.batch),
                 what,
                 *(output.DASH if t is None else f"{t:.3f}" for t in times),
-                output.DASH if ratio is None else f"{ratio.median:.2f}",
+                *(output.DASH if r is None else f"{r.median:.2f}" for r in ratios),
             )
     output.console().print(made)
     for line in findings(found):

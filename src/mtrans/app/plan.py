@@ -118,7 +118,8 @@ def _quantised(memory: Footprint, case: StepCase) -> Footprint:
     if case.settings.quantize not in QUANTISED:
         return memory
     sizes = weights_bytes(*count(case.config))
-    return replace(memory, weights=int(sizes[QUANTISED[case.settings.quantize]]))
+    weights = int(sizes[QUANTISED[case.settings.quantize]])
+    return replace(memory, weights=weights, loading=weights)
 
 
 def show_plan(plan: Plan, backbone: str) -> None:
@@ -134,9 +135,11 @@ def show_plan(plan: Plan, backbone: str) -> None:
     }
     for name, size in rows.items():
         made.add_row(name, output.size(size))
+    if memory.loading != memory.weights:
+        made.add_row("before: weights as loaded", output.size(memory.loading))
     if plan.process:
         made.add_row("the process itself", output.size(plan.process))
-    made.add_row("in all", output.size(plan.total))
+    made.add_row("at most", output.size(plan.total))
     output.console().print(made)
     if plan.free:
         fits = "fits" if plan.total < plan.free else "does NOT fit"

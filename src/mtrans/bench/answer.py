@@ -1,7 +1,9 @@
 """Answering against the plain path that people use: seconds until a person has the answer.
 
-Both sides have the same weights, an adapter on the Q-Former, and the same arithmetic. They start
-from the file, and turn by turn they are timed over
+Both sides have the same weights and an adapter on the Q-Former. Each computes as it does for users:
+on a processor ours from matrices in bf16 where that is fast, the peer in the checkpoint's fp32, as
+`from_pretrained` leaves it; beside it the peer that was loaded in bf16, the faster arithmetic. They
+start from the file, and turn by turn they are timed over
 
     first       the first word of an answer, from the file: read, encode, prompt
     whole       all words of it
@@ -159,12 +161,13 @@ class Theirs:
     Args:
         setup: What is compared.
         frames: Frames of a clip.
+        dtype: Of its weights; None is bf16 on a GPU, fp32 on a processor.
     """
 
-    def __init__(self, setup: AnswerSetup, frames: int):
+    def __init__(self, setup: AnswerSetup, frames: int, dtype: torch.dtype | None = None):
         self.device = pick_device(setup.device)
         self.frames, self.words = frames, setup.words
-        dtype = pick_dtype("auto", self.device)
+        dtype = dtype or pick_dtype("auto", self.device)
         self.peer = Peer(Path(setup.checkpoint), device=self.device, dtype=dtype)
         self.peer.adapt(load_settings().lora)
         self.peer.model.eval()

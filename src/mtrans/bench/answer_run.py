@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from mtrans.bench.answer import AnswerSetup, Ours, Theirs, Times
 from mtrans.bench.apart import run_apart
 from mtrans.bench.clips import bench_clips
@@ -15,10 +17,13 @@ from mtrans.bench.side_by_side import Ratio, ratio, write_result
 from mtrans.bench.sizes import checkpoint
 from mtrans.bench.train_flops import ours_answering, peer_flops
 from mtrans.core.records import Sample
-from mtrans.core.runtime import pick_device, pick_dtype
+from mtrans.core.runtime import has_fast_bf16, pick_device, pick_dtype
 from mtrans.core.settings import load_settings
 
 OURS, PEER, EACH = "ours", "peer", "peer, a pass a candidate"
+BF16 = "peer in bf16"
+"""Timed on processors that are fast at it: there the peer is in fp32 unless users ask otherwise."""
+
 WHATS = ("first", "whole", "choices", "follow-up, first", "follow-up, whole", "follow-up, choices")
 GOALS = {"choices": 3.0, "follow-up, choices": 5.0, "whole": 3.0, "follow-up, whole": 5.0}
 """Times as fast as the peer that this project wants to be at 16 frames."""
@@ -97,11 +102,13 @@ def bench_answer(
     samples = bench_clips(out / f"clips-{seconds:g}s", max(batches), seconds=seconds)
     setup = AnswerSetup(str(model), tuple(samples), words, device)
     counts = [run_apart(count_answers, size, n, device=str(where)) for n in frames]
-    ours, peer = Ours(setup, frames[0]), Theirs(setup, frames[0])
+    models: dict[str, Any] = {OURS: Ours(setup, frames[0]), PEER: Theirs(setup, frames[0])}
+    if where.type == "cpu" and has_fast_bf16(where):
+        models[BF16] = Theirs(setup, frames[0], torch.bfloat16)
     found: list[Asked] = []
     for count, flops in zip(frames, counts, strict=True):
         for batch in batches:
-            sides = {OURS: ours.with_frames(count), PEER: peer.with_frames(count)}
+            sides = {side: model.with_frames(count) for side, model in models.items()}
             made = Asked(count, batch, flops=flops)
             if not found:
                 _turn(Asked(count, batch), sides, samples[:batch])  # warms up
@@ -152,11 +159,11 @@ def findings(found: Sequence[Asked], *, frames: int = 16) -> list[str]:
         f"{made.frames} frames: operations of reading clip and question once: peer / ours"
         f" {peer / ours:.2f}, follow-up {peer / follow:.2f}"
     ]
-    for what, side in [*((w, PEER) for w in WHATS), ("choices", EACH)]:
+    for what, side in [*((w, s) for w in WHATS for s in (PEER, BF16)), ("choices", EACH)]:
         found_ratio = made.ratio(what, side)
         if found_ratio is None:
             continue
-        goal = f"; wanted {GOALS[what]:g}" if what in GOALS else ""
+        goal = f"; wanted {GOALS[what]:g}" if what in GOALS and side == PEER else ""
         lines.append(
             f"{made.frames} frames, {what}: {side} / ours {found_ratio.median:.2f} (rounds"
             f" {found_ratio.low:.2f} to {found_ratio.high:.2f}){goal}"

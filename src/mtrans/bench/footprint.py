@@ -26,7 +26,8 @@ class Footprint:
     """Bytes of a training step.
 
     Attributes:
-        weights: Frozen weights and buffers, as they are kept.
+        weights: Frozen weights and buffers, as they are kept,
+        loading: and as they are loaded.
         trained: What is trained, its gradients, and AdamW's two moments: 16 bytes a parameter.
         batch: The batch.
         activations: The most that lives at one time between the start of a step and its end,
@@ -35,6 +36,7 @@ class Footprint:
     """
 
     weights: int
+    loading: int
     trained: int
     batch: int
     activations: int
@@ -42,8 +44,8 @@ class Footprint:
 
     @property
     def total(self) -> int:
-        """All of them together."""
-        return self.weights + self.trained + self.batch + self.activations
+        """The most at one time: of the step, or before it, while weights are loaded."""
+        return max(self.loading, self.weights + self.trained + self.batch + self.activations)
 
 
 def footprint(case: StepCase, device: torch.device) -> Footprint:
@@ -62,6 +64,7 @@ def footprint(case: StepCase, device: torch.device) -> Footprint:
         model = build(case, device, weightless=True)
     with FakeTensorMode(allow_non_fake_inputs=True):
         _place(model, device)
+        loading = _distinct([*model.parameters(), *model.buffers()])
         step = Step(case, device, model)
         # the weights that modules share are counted once
         held = _distinct([*step.model.parameters(), *step.model.buffers()])
@@ -74,6 +77,7 @@ def footprint(case: StepCase, device: torch.device) -> Footprint:
     own = 4 * trained
     return Footprint(
         weights=held - own,
+        loading=loading - own,
         trained=4 * own,
         batch=given,
         activations=max(0, live.peak - own),

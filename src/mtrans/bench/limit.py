@@ -1,24 +1,27 @@
 """What bounds a training step: its operations against a large matrix product, its parts, its data.
 
 training step / its operations as one large product     how far from the device's limit
-a table of the parts: forward, backward, operations a second
+two tables of its time: by part of the model, forward and backward; by torch's operators
+step compiled / step        where that is asked for
 foretold (see :mod:`.foretell`) beside measured
 features read from the cache against the disk
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
 from mtrans.bench.apart import run_apart
 from mtrans.bench.foretell import Foretold, foretell
-from mtrans.bench.profile import PartTime, profile_step
+from mtrans.bench.profile import OperatorTime, PartTime, profile_step
 from mtrans.bench.reading import Reading, read_features
 from mtrans.bench.side_by_side import Ratio, ratio, take_turns, write_result
 from mtrans.bench.step import Measured, Step, StepCase, measure_step, time_steps, wait
@@ -27,6 +30,7 @@ from mtrans.data.forms import FORMS
 from mtrans.models.flops import count_flops
 
 STEP, PRODUCT = "training step", "its operations as one product"
+COMPILED = "training step, compiled"
 SIDE = {"cpu": 2048, "cuda": 8192}
 """Rows and columns of the large product."""
 
@@ -41,7 +45,8 @@ class Rate:
         product_rate: Operations a second of the large product, the fastest.
         dtype: Of the product: that of the step's arithmetic.
         ratio: Step over product, round by round.
-        parts: Where the step's time goes.
+        parts: Where the step's time goes, by part of the model
+        operators: and by torch's operators.
         vision: Seconds in which the ViT encodes the step's frames, for the cache.
     """
 
@@ -51,6 +56,7 @@ class Rate:
     dtype: str
     ratio: Ratio
     parts: list[PartTime]
+    operators: list[OperatorTime]
     vision: float
 
     @property
@@ -80,7 +86,7 @@ def measure_rate(case: StepCase, rounds: int, seconds: float) -> Rate:
 
     taken = take_turns({STEP: one_step, PRODUCT: product}, rounds)
     quickest = min(taken[STEP])
-    parts = profile_step(step, quickest)
+    profile = profile_step(step, quickest)
     frames = case.frames * case.batch
     step.encode(frames)
     wait(device)
@@ -94,7 +100,8 @@ def measure_rate(case: StepCase, rounds: int, seconds: float) -> Rate:
         product_rate=operations / min(taken[PRODUCT]),
         dtype=str(dtype).removeprefix("torch."),
         ratio=ratio(taken, STEP, PRODUCT),
-        parts=parts,
+        parts=profile.parts,
+        operators=profile.operators,
         vision=vision,
     )
 
@@ -104,26 +111,38 @@ class Compiled:
     """What torch.compile makes of a step.
 
     Attributes:
-        build: Seconds until the second step was done.
+        build: Seconds until the second step was done, with nothing built before.
         seconds: Of a step, the fastest.
+        ratio: Compiled over not compiled, round by round.
     """
 
     build: float
     seconds: float
+    ratio: Ratio
 
 
-def measure_compiled(case: StepCase, seconds: float) -> Compiled:
-    """Times a compiled step; in a fresh process."""
-    train = replace(case.settings.train, compile=True)
-    case = replace(case, settings=replace(case.settings, train=train))
+def measure_compiled(case: StepCase, rounds: int, seconds: float) -> Compiled:
+    """Times a compiled step and a plain one in turns; in a fresh process."""
     device = pick_device(case.settings.device)
-    step = Step(case, device)
-    began = time.perf_counter()
-    for _ in range(2):
-        step.run()
-    wait(device)
-    build = time.perf_counter() - began
-    return Compiled(build, min(time_steps(step.run, device, seconds=seconds)))
+
+    def step_of(compiled: bool) -> Step:
+        train = replace(case.settings.train, compile=compiled)
+        return Step(replace(case, settings=replace(case.settings, train=train)), device)
+
+    plain, made = step_of(False), step_of(True)
+    with TemporaryDirectory() as folder:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
+        began = time.perf_counter()
+        for _ in range(2):
+            made.run()
+        wait(device)
+        build = time.perf_counter() - began
+
+        def quickest(step: Step) -> Callable[[], float]:
+            return lambda: min(time_steps(step.run, device, seconds=seconds))
+
+        taken = take_turns({COMPILED: quickest(made), STEP: quickest(plain)}, rounds)
+    return Compiled(build, min(taken[COMPILED]), ratio(taken, COMPILED, STEP))
 
 
 @dataclass(frozen=True)
@@ -179,7 +198,7 @@ def bench_limit(
     compiled = None
     if with_compile:
         said("the step compiled")
-        compiled = run_apart(measure_compiled, case, seconds)
+        compiled = run_apart(measure_compiled, case, rounds, seconds)
     said("reading the cache")
     readings = run_apart(_read_all, out / "features", case, cache_bytes)
     found = Limit(rate, foretold, measured, readings, compiled)

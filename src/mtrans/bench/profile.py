@@ -3,7 +3,8 @@
     spatial, temporal, cross     attention of the Q-Former      connector   the rest of it
     projection, llm, other       from the Q-Former into the LLM, the LLM, embedding and loss
 
-Forward counts by where it happens; backward of an operation counts where its forward was.
+Forward counts by where it happens; backward of an operation counts where its forward was. The same
+time again by torch's operators: what of it are products of matrices, and what is done around them.
 
 The profiler slows small operations, so its times are taken as shares of an unprofiled step.
 """
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from mtrans.bench.step import Step, base
@@ -26,6 +28,10 @@ from mtrans.models.st_qformer import SpatialTemporalLayer
 
 LABEL = "part: "
 BACKWARD = "autograd::engine::evaluate_function"
+BETWEEN, AUTOGRAD = "Python between operators", "autograd between operators"
+PRODUCTS = ("mm", "linear", "convolution", "dot_product")
+"""Parts of the names of operators that multiply matrices; fused attention does."""
+
 PARTS = ("spatial", "temporal", "cross", "connector", "projection", "llm", "other", "optimizer")
 
 
@@ -51,7 +57,37 @@ class PartTime:
         return self.forward + self.backward
 
 
-def profile_step(step: Step, seconds: float, *, rounds: int = 3) -> list[PartTime]:
+@dataclass(frozen=True)
+class OperatorTime:
+    """One of torch's operators.
+
+    Attributes:
+        name: As torch calls it.
+        seconds: Of a step, without other operators that it calls.
+        calls: In a step.
+        product: Whether it multiplies matrices.
+    """
+
+    name: str
+    seconds: float
+    calls: float
+    product: bool
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Where a step's time goes.
+
+    Attributes:
+        parts: By part of the model, in the order of the data.
+        operators: By operator, the longest first.
+    """
+
+    parts: list[PartTime]
+    operators: list[OperatorTime]
+
+
+def profile_step(step: Step, seconds: float, *, rounds: int = 3) -> Profile:
     """Profiles steps.
 
     Args:
@@ -60,7 +96,7 @@ def profile_step(step: Step, seconds: float, *, rounds: int = 3) -> list[PartTim
         rounds: Steps profiled.
 
     Returns:
-        The parts, in the order of the data; their seconds add up to `seconds`.
+        The step's time twice; seconds add up to `seconds` each time.
     """
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # it tells of each start and stop otherwise
     cuda = step.device.type == "cuda"
@@ -72,18 +108,47 @@ def profile_step(step: Step, seconds: float, *, rounds: int = 3) -> list[PartTim
             loss.backward()
             with record_function(LABEL + "optimizer"):
                 step.update()
-    taken = add_up(seen.events() or [], cuda=cuda)
-    whole = sum(taken.values()) or 1.0
+    # a GPU's own events say again what those of the operators that started them say
+    events = [e for e in seen.events() or [] if e.device_type == DeviceType.CPU]
+    taken = add_up(events, cuda=cuda)
+    share = seconds / (sum(taken.values()) or 1.0)
     counted = operations(step)
-    return [
-        PartTime(
-            part,
-            seconds * taken[part, False] / whole,
-            seconds * taken[part, True] / whole,
-            counted.get(part),
-        )
+    parts = [
+        PartTime(part, share * taken[part, False], share * taken[part, True], counted.get(part))
         for part in PARTS
     ]
+    by_name = sorted(by_operator(events, cuda=cuda).items(), key=lambda one: -one[1][0])
+    operators = [
+        OperatorTime(name, share * own, calls / rounds, any(p in name for p in PRODUCTS))
+        for name, (own, calls) in by_name
+        if own
+    ]
+    return Profile(parts, operators)
+
+
+def by_operator(events: Any, *, cuda: bool) -> dict[str, tuple[float, int]]:
+    """Sums the profiler's times over operators of the same name.
+
+    Args:
+        events: Of the profiler.
+        cuda: Sum the GPU's time, not the CPU's.
+
+    Returns:
+        Name -> time in the profiler's unit, calls.
+    """
+    found: dict[str, tuple[float, int]] = {}
+    for event in events:
+        name = event.name.removeprefix("aten::")
+        if name.startswith(LABEL):
+            name = BETWEEN
+        elif name.startswith((BACKWARD, "torch::autograd")) or "Backward" in name:
+            name = AUTOGRAD
+        own = event.self_device_time_total if cuda else event.self_cpu_time_total
+        if cuda and name == BETWEEN:
+            continue
+        time, calls = found.get(name, (0.0, 0))
+        found[name] = (time + own, calls + 1)
+    return found
 
 
 def add_up(events: Any, *, cuda: bool) -> dict[tuple[str, bool], float]:

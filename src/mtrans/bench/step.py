@@ -17,10 +17,12 @@ import torch
 from torch import Tensor
 
 from mtrans.bench.apart import memory_of_process
-from mtrans.core.runtime import has_fast_bf16, pick_device, pick_dtype, seed_everything
+from mtrans.core.memory import keep_freed_memory
+from mtrans.core.runtime import Kept, has_fast_bf16, pick_device, pick_kept, seed_everything
 from mtrans.core.settings import RunSettings
 from mtrans.models.loading import FAMILIES
 from mtrans.models.lora import attach_adapter
+from mtrans.models.mixed import hold_matrices
 from mtrans.train.arguments import parameter_groups
 from mtrans.train.diagnostics import is_position
 
@@ -101,14 +103,17 @@ class Step:
     Args:
         case: What is run.
         device: Where; None as the settings say.
-        model: The model, where it is built already.
+        model: The model, where it is built already and on the device.
     """
 
     def __init__(self, case: StepCase, device: torch.device | None = None, model: Any = None):
         self.case = case
+        keep_freed_memory()  # as `adapt`
         self.device = device or pick_device(case.settings.device)
         self.bf16 = uses_bf16(case.settings, self.device)
         self.model = build(case, self.device) if model is None else model
+        if kept(case, self.device).mixed:
+            hold_matrices(self.model)
         self.batch = make_batch(case, self.model, self.device)
         train = case.settings.train
         groups = parameter_groups(self.model, train, is_position)
@@ -164,8 +169,13 @@ def uses_bf16(settings: RunSettings, device: torch.device) -> bool:
     return precision == "bf16" or (precision == "auto" and has_fast_bf16(device))
 
 
+def kept(case: StepCase, device: torch.device) -> Kept:
+    """Returns how `adapt` would keep frozen weights on a device."""
+    return pick_kept(case.settings.dtype, device, precision=case.settings.train.precision)
+
+
 def build(case: StepCase, device: torch.device, *, weightless: bool = False) -> Any:
-    """Builds the model with random weights and a fresh adapter, as `adapt` trains it.
+    """Builds the model with random weights and a fresh adapter, as `adapt` has it when loaded.
 
     Args:
         case: What is run.
@@ -177,7 +187,7 @@ def build(case: StepCase, device: torch.device, *, weightless: bool = False) -> 
     family: Any = FAMILIES[config.model_type]
     usual = torch.get_default_dtype()
     try:
-        torch.set_default_dtype(pick_dtype(settings.dtype, device))
+        torch.set_default_dtype(kept(case, device).dtype)
         with torch.device("meta" if weightless else device):
             model = family(config, settings=settings.model)
             if model.answers_itself:

@@ -9,8 +9,9 @@ For each size and number of frames, each in a process of its own, in turns:
     peer, 2 workers      the same, with two background processes that decode
     ours | peer, in memory  the step alone: features, or pixels, are in memory
 
-Frames, batch, arithmetic, low-rank targets and rank are the same. The peer has whichever attention
-(fused, or plain products) its step is faster with on this device.
+Frames, batch, low-rank targets and rank are the same, and so is arithmetic: bf16 autocast where the
+device is fast at it (`TrainingArguments.bf16`). The peer has whichever attention (fused, or plain
+products) its step is faster with on this device.
 """
 
 from __future__ import annotations
@@ -26,12 +27,16 @@ from mtrans.bench.apart import run_apart
 from mtrans.bench.clips import bench_clips
 from mtrans.bench.side_by_side import Ratio, ratio, write_result
 from mtrans.bench.sizes import checkpoint
-from mtrans.bench.train_cases import Measured, TrainSetup
+from mtrans.bench.train_cases import Measured, TrainSetup, batches_needed
 from mtrans.bench.train_flops import ours_training, peer_flops
 from mtrans.core.runtime import pick_device, pick_dtype
 
-PLANS = {"tiny": (16, 4), "mid": (4, 3), "7b": (4, 4)}
-"""Size -> clips of a step, steps that count; of more than 8 frames of `mid` one less."""
+PLANS = {"tiny": (16, 12), "mid": (4, 6), "7b": (4, 4)}
+"""Size -> clips of a step, steps that count; of more than 8 frames of `mid` two less."""
+
+TOGETHER = {"tiny": 4, "mid": 2, "7b": 2}
+"""Steps whose mean is one figure: two workers bring two batches at a time, so that a step that
+waits for both comes after one that finds its batch."""
 
 COLD, WARM, SAME = "ours, cold cache", "ours, warm cache", "ours, peer's function"
 ONLINE, WORKERS = "peer, online", "peer, 2 workers"
@@ -46,6 +51,7 @@ class Comparison:
         size: The model.
         frames: Frames of a clip.
         batch: Clips of a step.
+        together: Steps whose mean is one figure.
         attention: What the peer ran with.
         cases: Case -> what each round gave.
         flops: Operations of a clip in a step: ours, the peer's.
@@ -54,26 +60,28 @@ class Comparison:
     size: str
     frames: int
     batch: int
+    together: int = 1
     attention: str = ""
     cases: dict[str, list[Measured]] = field(default_factory=dict)
     flops: tuple[float, float] = (0.0, 0.0)
 
     def clip_seconds(self, case: str) -> list[float]:
-        """Returns the seconds of a clip in each counted step of all rounds."""
+        """Returns the seconds of a clip, those of preparing it included: of so many steps each."""
         found = []
         for made in self.cases[case]:
-            clips = self.batch * (1 + len(made.seconds))
-            found += [s / self.batch + made.prepare_seconds / clips for s in made.seconds]
+            for first in range(0, len(made.seconds), self.together):
+                steps = made.seconds[first : first + self.together]
+                found.append(statistics.fmean(steps) / self.batch + made.prepare_seconds)
         return found
 
     def rate(self, case: str) -> float:
-        """Returns clips a second: the median step's."""
+        """Returns clips a second."""
         return 1 / statistics.median(self.clip_seconds(case))
 
-    def memory(self, case: str) -> tuple[float, float]:
-        """Returns MiB at the peak, and those of it that came after the model was loaded."""
+    def memory(self, case: str) -> tuple[float, float | None]:
+        """Returns MiB at the peak, and those of it above what importing took, where known."""
         made = max(self.cases[case], key=lambda m: m.peak_mb)
-        return made.peak_mb, max(made.peak_mb - made.loaded_mb, 0.0)
+        return made.peak_mb, None if made.import_mb is None else made.peak_mb - made.import_mb
 
     def peer(self) -> str:
         """Returns the faster of the peer's two ways."""
@@ -90,22 +98,18 @@ class Comparison:
 
     def lines(self) -> list[str]:
         """Returns the findings, one a line."""
-        peak, ours = self.memory(self.peer()), self.memory(WARM)
+        (theirs, above), (ours, own) = self.memory(self.peer()), self.memory(WARM)
+        over = "" if above is None or own is None else f"; above importing {above / own:.2f}"
         steps = self.ratio(PEER_MEMORY, OURS_MEMORY)
         head = f"{self.size}, {self.frames} frames: "
         return [
-            f"{head}memory, {self.peer()} / {WARM}: {peak[0] / ours[0]:.2f}; beyond the loaded"
-            f" model {peak[1] / max(ours[1], 1.0):.1f}",
+            f"{head}memory, {self.peer()} / {WARM}: {theirs / ours:.2f}{over}",
             f"{head}{_said(self.ratio(self.peer(), COLD))}",
             f"{head}{_said(self.ratio(self.peer(), SAME))}",
             f"{head}{_said(steps)}; operations allow {self.allowed:.2f}, so"
             f" {100 * steps.median / self.allowed:.0f} % of it",
             f"{head}{_said(self.ratio(self.peer(), WARM))}",
         ]
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns it as JSON types."""
-        return asdict(self)
 
 
 def bench_train(
@@ -130,7 +134,7 @@ def bench_train(
         seconds: Length of the drawn clips.
         videos: MP4 files to train on in place of drawn clips.
         device: As `RunSettings.device`.
-        quick: 4 clips a step and two steps.
+        quick: 4 clips a step and four steps.
         said: Called with a line of progress.
 
     Returns:
@@ -139,24 +143,27 @@ def bench_train(
     where = pick_device(device)
     found = []
     for size in sizes:
-        batch, steps = (4, 2) if quick else PLANS[size]
+        batch, steps = (4, 4) if quick else PLANS[size]
         model = checkpoint(size, out / "models", device=str(where), dtype=pick_dtype("auto", where))
         clips = out / f"clips-{seconds:g}s" if not videos else out / "clips"
-        samples = bench_clips(clips, batch * (1 + steps), seconds=seconds, videos=videos)
+        most = batch * batches_needed(steps)
+        samples = bench_clips(clips, most, seconds=seconds, videos=videos)
         for count in frames:
             fewer = size == "mid" and count > 8 and not quick
-            counted = steps - 1 if fewer else steps
+            counted = steps - 2 if fewer else steps
             setup = TrainSetup(
                 checkpoint=str(model),
-                samples=tuple(samples[: batch * (1 + counted)]),
+                samples=tuple(samples[: batch * batches_needed(counted)]),
                 frames=count,
                 batch=batch,
                 steps=counted,
                 out=str(out / f"{size}-{count}"),
                 device=device,
             )
-            found.append(_compare(Comparison(size, count, batch), setup, rounds, said))
-            write_result(out / "train.json", "train", {"comparisons": [c.to_json() for c in found]})
+            found.append(
+                _compare(Comparison(size, count, batch, TOGETHER[size]), setup, rounds, said)
+            )
+            write_result(out / "train.json", "train", {"comparisons": [asdict(c) for c in found]})
     return found
 
 
@@ -165,7 +172,7 @@ def _compare(
 ) -> Comparison:
     def run(case: str, function: Callable[..., Measured], **how: Any) -> Measured:
         measured = run_apart(function, setup, **how)
-        each = statistics.median(measured.seconds)
+        each = statistics.fmean(measured.seconds)
         said(
             f"{made.size}, {made.frames} frames: {case}: {each:.2f} s a step,"
             f" {measured.peak_mb:.0f} MiB"
@@ -203,7 +210,4 @@ def _compare(
 
 
 def _said(found: Ratio) -> str:
-    return (
-        f"{found.slow} / {found.fast}: {found.median:.2f} (steps {found.low:.2f} to"
-        f" {found.high:.2f})"
-    )
+    return f"{found.slow} / {found.fast}: {found.median:.2f} ({found.low:.2f} to {found.high:.2f})"

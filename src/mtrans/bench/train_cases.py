@@ -1,17 +1,17 @@
 """What `mtrans bench train` times, each in a process of its own: `adapt`, and the peer's Trainer.
 
-A case takes 1 + `steps` optimizer steps, of which the first, that warms up, does not count. A
-step's seconds run from the end of the one before it, so reading the next batch is in them.
+The first step warms up and does not count. A step's seconds run from the end of the one before it,
+so reading the next batch is in them: loaders read ahead, and the data don't end with the counted
+steps, so that as much is read while these are taken as in the middle of an epoch.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import shutil
-import statistics
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,15 +24,24 @@ from transformers.utils.logging import disable_progress_bar
 from mtrans.bench.apart import memory_of_process
 from mtrans.bench.peer import Peer, PeerClips
 from mtrans.core.files import read_jsonl
+from mtrans.core.memory import keep_freed_memory
 from mtrans.core.records import Sample
 from mtrans.core.runtime import has_fast_bf16, pick_device, pick_dtype
 from mtrans.core.settings import RunSettings, load_settings
-from mtrans.models.loading import load_backbone
 from mtrans.train.adapt import adapt
 from mtrans.train.adapter import fresh_backbone
 from mtrans.train.cost import peak_memory
 from mtrans.train.sources import make_collator
 from mtrans.train.validation import to_device
+
+AHEAD = 5
+"""Batches that the peer's loader has read or is reading while one is trained on: two for each of
+two workers, and the one that accelerate holds back to know the last."""
+
+
+def batches_needed(steps: int) -> int:
+    """Returns the batches of clips that counted steps need: the first, these, and those ahead."""
+    return 1 + steps + AHEAD
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ class TrainSetup:
 
     Attributes:
         checkpoint: Folder of the model.
-        samples: Training samples, one a clip: as many as all steps see.
+        samples: Training samples, one a clip, for so many steps (:func:`batches_needed`).
         frames: Frames of a clip.
         batch: Clips of a step.
         steps: Steps that count.
@@ -67,7 +76,8 @@ class TrainSetup:
                 "frames.count": self.frames,
                 "prompt.template": "tiny",
                 "train.batch_size": self.batch,
-                "train.max_steps": 1 + self.steps,
+                # ours reads one batch ahead: none in the last step, which does not count
+                "train.max_steps": 1 + self.steps + 1,
                 **values,
             }
         )
@@ -78,10 +88,10 @@ class Measured:
     """What a case gives.
 
     Attributes:
-        seconds: Of each step.
-        prepare_seconds: Of filling the cache, for all clips.
-        loaded_mb: Memory in MiB with the model loaded, before anything was done with it.
-        peak_mb: Highest memory at the end.
+        seconds: Of each counted step.
+        prepare_seconds: Of filling the cache, a clip.
+        peak_mb: Highest memory at the end, in MiB.
+        import_mb: The part of it that importing took; None on a GPU, which holds tensors alone.
         memory_kind: ``cuda`` or ``rss``.
         trained: Trained parameters.
         visual_tokens: Tokens of a clip that the LLM reads.
@@ -89,19 +99,11 @@ class Measured:
 
     seconds: tuple[float, ...]
     prepare_seconds: float
-    loaded_mb: float
     peak_mb: float
+    import_mb: float | None
     memory_kind: str
     trained: int
     visual_tokens: int
-
-    def clip_seconds(self, batch: int, clips: int) -> float:
-        """Returns the seconds of a clip, preparing it included."""
-        return statistics.median(self.seconds) / batch + self.prepare_seconds / clips
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns it as JSON types."""
-        return asdict(self)
 
 
 PEERS_FUNCTION = {"model.mqt": False, "model.routing": "off", "model.pool": "concat"}
@@ -117,23 +119,21 @@ def ours(setup: TrainSetup, *, cold: bool, same: bool = False) -> Measured:
         same: Compute what the peer does (:data:`PEERS_FUNCTION`).
     """
     disable_progress_bar()
+    imported = _imported()
     out = Path(setup.out)
     if cold:
         shutil.rmtree(out / "cache", ignore_errors=True)
     settings = setup.settings(**(PEERS_FUNCTION if same else {}))
-    device = pick_device(setup.device)
-    dtype = pick_dtype(settings.dtype, device)
-    backbone = load_backbone(settings.backbone, settings.model, device=device, dtype=dtype)
-    loaded = _held(device)
     shutil.rmtree(out / "run", ignore_errors=True)
-    run = adapt(settings, setup.samples, None, out / "run", backbone=backbone, progress=False)
+    seen = setup.samples[: setup.batch * settings.train.max_steps]
+    run = adapt(settings, seen, None, out / "run", progress=False)
     cost = run.info()["cost"]
     ends = [line["seconds"] for line in read_jsonl(run.log_file) if "loss" in line]
     return Measured(
-        seconds=tuple(b - a for a, b in pairwise(ends)),
-        prepare_seconds=cost["prepare_seconds"] if cold else 0.0,
-        loaded_mb=loaded,
+        seconds=tuple(b - a for a, b in pairwise(ends[:-1])),
+        prepare_seconds=cost["prepare_seconds"] / len(seen) if cold else 0.0,
         peak_mb=cost["peak_memory_mb"],
+        import_mb=imported if cost["memory_kind"] == "rss" else None,
         memory_kind=cost["memory_kind"],
         trained=cost["trained_parameters"],
         visual_tokens=cost["visual_tokens"],
@@ -158,7 +158,8 @@ def peer(setup: TrainSetup, *, workers: int = 0, attention: str = "sdpa") -> Mea
         workers: Background processes that decode.
         attention: As transformers names it.
     """
-    loaded, made, device = _load_peer(setup, attention)
+    imported = _imported()
+    made, device = _load_peer(setup, attention)
     if workers and "fork" in multiprocessing.get_all_start_methods():
         multiprocessing.set_start_method("fork", force=True)  # what users have, not what benches do
     options = setup.settings().train
@@ -191,16 +192,17 @@ def peer(setup: TrainSetup, *, workers: int = 0, attention: str = "sdpa") -> Mea
     trainer.remove_callback(PrinterCallback)
     trainer.train()
     seconds = tuple(b - a for a, b in pairwise(ends.times))
-    return _measured(seconds, loaded, made.model, device, setup.frames * made.queries)
+    return _measured(seconds, imported, made.model, device, setup.frames * made.queries)
 
 
 def ours_in_memory(setup: TrainSetup, *, same: bool = False) -> Measured:
     """Steps on features that are in memory: neither decoding nor disk."""
+    imported = _imported()
+    keep_freed_memory()  # as `adapt`
     settings = setup.settings(**(PEERS_FUNCTION if same else {}))
     disable_progress_bar()
     device = pick_device(setup.device)
     backbone = fresh_backbone(settings, None, device)
-    loaded = _held(device)
     grid = backbone.base.vision_model.embeddings
     shape = (setup.frames, int(grid.num_positions), int(grid.embed_dim))
     collate = make_collator(backbone, settings)
@@ -208,28 +210,28 @@ def ours_in_memory(setup: TrainSetup, *, same: bool = False) -> Measured:
     items = [(sample, torch.randn(shape), times) for sample in setup.samples[: setup.batch]]
     seconds = _steps(backbone.model, to_device(collate(items), device), setup)
     tokens = backbone.base.visual_tokens(setup.frames)
-    return _measured(seconds, loaded, backbone.model, device, tokens)
+    return _measured(seconds, imported, backbone.model, device, tokens)
 
 
 def peer_in_memory(setup: TrainSetup, *, attention: str = "sdpa") -> Measured:
     """Steps on pixels that are in memory."""
-    loaded, made, device = _load_peer(setup, attention)
+    imported = _imported()
+    made, device = _load_peer(setup, attention)
     side = int(made.model.config.vision_config.image_size)
     shape = (setup.frames, 3, side, side)
     items = [(sample, torch.randn(shape)) for sample in setup.samples[: setup.batch]]
     seconds = _steps(made.model, to_device(made.collate(items), device), setup)
-    return _measured(seconds, loaded, made.model, device, setup.frames * made.queries)
+    return _measured(seconds, imported, made.model, device, setup.frames * made.queries)
 
 
-def _load_peer(setup: TrainSetup, attention: str) -> tuple[float, Peer, torch.device]:
+def _load_peer(setup: TrainSetup, attention: str) -> tuple[Peer, torch.device]:
     disable_progress_bar()
     device = pick_device(setup.device)
     dtype = pick_dtype("auto", device)
     torch.manual_seed(0)
     made = Peer(Path(setup.checkpoint), device=device, dtype=dtype, attention=attention)
-    loaded = _held(device)
     made.adapt(setup.settings().lora)
-    return loaded, made, device
+    return made, device
 
 
 def _steps(model: nn.Module, batch: dict[str, Tensor], setup: TrainSetup) -> tuple[float, ...]:
@@ -254,17 +256,26 @@ def _steps(model: nn.Module, batch: dict[str, Tensor], setup: TrainSetup) -> tup
 
 
 def _measured(
-    seconds: tuple[float, ...], loaded: float, model: nn.Module, device: torch.device, tokens: int
+    seconds: tuple[float, ...],
+    imported: float,
+    model: nn.Module,
+    device: torch.device,
+    tokens: int,
 ) -> Measured:
     cuda = device.type == "cuda"
     memory = peak_memory(device)[0] if cuda else memory_of_process()[1] / 2**20
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    kind = "cuda" if cuda else "rss"
-    return Measured(seconds, 0.0, loaded, memory, kind, trained, tokens)
+    return Measured(
+        seconds=seconds,
+        prepare_seconds=0.0,
+        peak_mb=memory,
+        import_mb=None if cuda else imported,
+        memory_kind="cuda" if cuda else "rss",
+        trained=trained,
+        visual_tokens=tokens,
+    )
 
 
-def _held(device: torch.device) -> float:
-    """Returns the memory in MiB with the model loaded, before anything is done with it."""
-    if device.type == "cuda":
-        return torch.cuda.memory_allocated(device) / 2**20
+def _imported() -> float:
+    """Returns the MiB of this process, which has imported everything and done nothing yet."""
     return memory_of_process()[0] / 2**20

@@ -112,7 +112,7 @@ class ShardStore:
         size = stored_bytes(entry.shape, entry.dtype)
         raw = self._maps[entry.shard][entry.offset : entry.offset + size]
         if key not in self._verified:
-            if zlib.crc32(raw.tobytes()) != entry.crc:
+            if zlib.crc32(raw.data) != entry.crc:
                 raise CacheError(
                     f"{path}: damaged (checksum of {key}); delete this file and fill the cache"
                     " again, which computes its clips anew"

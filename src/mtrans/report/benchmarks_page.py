@@ -21,6 +21,7 @@ from mtrans.core.markdown import deeper
 from mtrans.report.benchmarks_page_decode import decode
 from mtrans.report.benchmarks_page_parts import Goal, Make, Record, Section, table
 from mtrans.report.benchmarks_page_peers import answer, train
+from mtrans.report.benchmarks_page_rounding import rounding
 from mtrans.report.benchmarks_page_step import epoch, limit, scale
 
 HEAD = """\
@@ -37,16 +38,24 @@ SECTIONS: Mapping[str, tuple[Make, str]] = {
     "train": (
         train,
         "Training steps of `adapt` beside transformers' InstructBLIP-Video with a PEFT adapter and"
-        " `Trainer`, which decodes and encodes each clip when it comes up. The faster of the peer's"
-        " two ways (with and without background processes) is what ours is held against.",
+        " `Trainer`, which decodes and encodes each clip when it comes up. Both compute under bf16"
+        " autocast where the device is fast at it; the peer's weights are in fp32 on a processor."
+        " The faster of the peer's two ways (with and without background processes) is what ours is"
+        " held against.",
     ),
     "answer": (
         answer,
         "Seconds until the answer is there, from the file, and of another question on the same"
-        " clip; the peer keeps its pixels in memory for that.",
+        " clip; the peer keeps its pixels in memory for that. On a processor the peer computes in"
+        " the checkpoint's fp32, as users have it who load it and ask for nothing else; goals are"
+        " held against this one. Where bf16 is faster, the peer loaded in bf16 stands beside it.",
     ),
     "scale": (scale, "How a training step grows with frames, text and batch."),
     "limit": (limit, "A training step against what the device can do."),
+    "rounding": (
+        rounding,
+        "What matrices in bf16 and features in 16 and 8 bit do to the answers of finished runs.",
+    ),
     "epoch": (epoch, "An epoch of `adapt` from video, and from the feature cache."),
 }
 """Benchmarks in the page's order."""

@@ -19,6 +19,7 @@ from mtrans.report.benchmarks_page_parts import (
 from mtrans.report.words import NOTHING, percent
 
 OURS, PEER, EACH = "ours", "peer", "peer, a pass a candidate"
+BF16 = "peer in bf16"
 COLD, WARM, SAME = "ours, cold cache", "ours, warm cache", "ours, peer's function"
 ONLINE = ("peer, online", "peer, 2 workers")
 OURS_MEMORY, PEER_MEMORY = "ours, in memory", "peer, in memory"
@@ -48,7 +49,7 @@ def train(record: Record) -> Section:
     rows = []
     for part in parts:
         for case in part.cases:
-            peak, beyond = part.memory(case)
+            peak, above = part.memory(case)
             seconds = statistics.median(part.clip_seconds(case))
             rows.append(
                 [
@@ -57,12 +58,18 @@ def train(record: Record) -> Section:
                     f"{1 / seconds:.2f}",
                     f"{part.batch * seconds:.3g}",
                     f"{peak:,.0f}",
-                    f"{beyond:,.0f}",
+                    NOTHING if above is None else f"{above:,.0f}",
                     str(part.cases[case][0]["visual_tokens"]),
                 ]
             )
-    head = ["model", "case", "clips/s", "s a step", "peak MiB", "beyond the loaded model"]
+    head = ["model", "case", "clips/s", "s a step", "peak MiB", "of it above importing"]
     lines = table([*head, "LLM tokens of a clip"], rows, text=2)
+    counted = [
+        f"{part.size}, {part.frames} frames {len(part.cases[WARM][0]['seconds'])} in groups of"
+        f" {part.together}"
+        for part in parts
+    ]
+    lines += [f"Steps that count, after one that does not: {'; '.join(counted)}.", ""]
     lines += ["Peer over ours, seconds of a clip; goals are held against the faster peer (*).", ""]
     head = ["model", "peer", "its attention", "warm cache", "cold cache", "peer's function"]
     ratios = [
@@ -88,7 +95,22 @@ def train(record: Record) -> Section:
         for part, span in alone
     ]
     lines += table(head, steps)
+    lines += _memory(parts)
     return Section(_train_command(parts), lines, [g for p in parts for g in p.goals()])
+
+
+def _memory(parts: Sequence[_Trained]) -> list[str]:
+    """Says how memory compares without what importing the libraries takes on either side."""
+    rows = []
+    for part in parts:
+        (theirs, above), (ours, own) = part.memory(part.peer()), part.memory(WARM)
+        if above is not None and own is not None:
+            cells = [f"{theirs / ours:.2f}", f"{above / own:.2f}"]
+            cells += [f"{ours - own:,.0f}", f"{theirs / MEMORY_GOAL:,.0f}"]
+            rows.append([f"{part.size}, {part.frames} frames", *cells])
+    head = ["peak, peer / ours", "above importing, peer / ours"]
+    head += ["importing MiB, ours", "half the peer's peak MiB"]
+    return table(["model", *head], rows) if rows else []
 
 
 def _train_command(parts: Sequence[_Trained]) -> str:
@@ -107,20 +129,23 @@ class _Trained:
     def __init__(self, record: Record):
         self.size, self.frames = str(record["size"]), int(record["frames"])
         self.batch, self.attention = int(record["batch"]), str(record["attention"])
+        self.together = int(record["together"])
         self.cases: dict[str, list[dict[str, Any]]] = record["cases"]
         self.allowed = record["flops"][1] / record["flops"][0]
 
     def clip_seconds(self, case: str) -> list[float]:
         found = []
         for made in self.cases[case]:
-            clips = self.batch * (1 + len(made["seconds"]))
-            prepare = made["prepare_seconds"] / clips
-            found += [s / self.batch + prepare for s in made["seconds"]]
+            each = made["seconds"]
+            for first in range(0, len(each), self.together):
+                steps = each[first : first + self.together]
+                found.append(statistics.fmean(steps) / self.batch + made["prepare_seconds"])
         return found
 
-    def memory(self, case: str) -> tuple[float, float]:
+    def memory(self, case: str) -> tuple[float, float | None]:
         made = max(self.cases[case], key=lambda m: float(m["peak_mb"]))
-        return made["peak_mb"], max(made["peak_mb"] - made["loaded_mb"], 0.0)
+        imported = made["import_mb"]
+        return made["peak_mb"], None if imported is None else made["peak_mb"] - imported
 
     def peer(self) -> str:
         there = [case for case in ONLINE if case in self.cases]
@@ -181,14 +206,15 @@ def answer(record: Record) -> Section:
                     what,
                     *(
                         f"{statistics.median(each[s]):.3f}" if s in each else NOTHING
-                        for s in (OURS, PEER, EACH)
+                        for s in (OURS, PEER, BF16, EACH)
                     ),
-                    str(_times(case, what) or NOTHING),
+                    *(str(_times(case, what, s) or NOTHING) for s in (PEER, BF16)),
                 ]
             )
-    head = ["frames", "clips", "what", "ours s", "peer s", "peer, a pass a candidate s"]
+    head = ["frames", "clips", "what", "ours s", "peer s", "peer in bf16 s"]
+    head += ["peer, a pass a candidate s", "peer / ours", "peer in bf16 / ours"]
     cases = record["cases"]
-    lines = table([*head, "peer / ours"], rows, text=3)
+    lines = table(head, rows, text=3)
     lines += table(
         ["frames", "operations of clip and question, peer / ours", "of a follow-up"],
         [
@@ -213,15 +239,16 @@ def _answer_goals(record: Record) -> list[Goal]:
     case, goals = next(wanted, None), []
     for what, times in ANSWER_GOALS.items():
         words = f"{record['size']}, {ANSWER_FRAMES} frames, {what}: at most 1/{times:g} of the peer"
-        span = _times(case, what) if case else None
+        span, bf16 = (_times(case, what, s) if case else None for s in (PEER, BF16))
         told = f"1 / {span}" if span else "not timed"
+        told += f"; of the peer in bf16 1 / {bf16}" if bf16 else ""
         goals.append(Goal(words, told, span.median >= times if span else None))
     return goals
 
 
-def _times(case: Record, what: str) -> Span | None:
+def _times(case: Record, what: str, side: str) -> Span | None:
     each = case["seconds"].get(what, {})
-    if OURS not in each or PEER not in each:
+    if OURS not in each or side not in each:
         return None
-    rounds = min(len(each[OURS]), len(each[PEER]))
-    return paired(each[PEER][:rounds], each[OURS][:rounds])
+    rounds = min(len(each[OURS]), len(each[side]))
+    return paired(each[side][:rounds], each[OURS][:rounds])

@@ -26,6 +26,9 @@ QUICK_FRAMES = [4, 16, 64]
 
 FORETOLD_GOAL = 0.15
 
+OPERATORS = 12
+"""Operators that are shown, the longest."""
+
 
 def epoch(record: Record) -> Section:
     """Returns what `mtrans bench epoch` found."""
@@ -107,26 +110,56 @@ def limit(record: Record) -> Section:
     """Returns what `mtrans bench limit` found."""
     rate = record["rate"]
     speed = rate["operations"] / rate["seconds"]
-    span = Span(*(rate["ratio"][key] for key in ("median", "low", "high")))
     lines = [
         f"A step does {_rate(speed)} of the {_rate(rate['product_rate'])} ({rate['dtype']})"
         f" of a large matrix product: **{percent(speed / rate['product_rate'])}** of the limit; it"
-        f" takes {span} times as long as its operations as one product.",
+        f" takes {_span(rate['ratio'])} times as long as its operations as one product.",
         "",
         *_parts(record),
+        *_operators(rate),
         *_foretold(record),
         *_readings(record),
     ]
     if record["compiled"] is not None:
         made = record["compiled"]
         lines += [
-            f"Compiled: {1000 * made['seconds']:.1f} ms a step against"
-            f" {1000 * rate['seconds']:.1f}; {made['build']:.0f} s to build.",
+            f"Compiled (`train.compile=true`) a step takes {_span(made['ratio'])} times as long:"
+            f" {1000 * made['seconds']:.1f} ms, and {made['build']:.0f} s to build first.",
             "",
         ]
     told = options(**{k: record[k] for k in ("backbone", "frames", "batch", "text")})
     compiled = " --compile" if record["compiled"] is not None else ""
     return Section(f"mtrans bench limit{told}{compiled}", lines, _limit_goals(record))
+
+
+def _span(ratio: Record) -> Span:
+    return Span(ratio["median"], ratio["low"], ratio["high"])
+
+
+def _operators(rate: Record) -> list[str]:
+    """Returns the longest operators, and how much of the step are products."""
+    every = rate["operators"]
+    shown, left = every[:OPERATORS], every[OPERATORS:]
+    rows = [(one["name"], one["calls"], one["seconds"]) for one in shown]
+    if left:
+        calls, seconds = (sum(one[key] for one in left) for key in ("calls", "seconds"))
+        rows.append((f"{len(left)} others", calls, seconds))
+    if not rows:
+        return []
+    products = sum(one["seconds"] for one in every if one["product"])
+    lines = table(
+        ["operator, without those it calls", "calls a step", "ms", "share of the step"],
+        [
+            [name, f"{calls:,.0f}", f"{1000 * own:.2f}", percent(own / rate["seconds"])]
+            for name, calls, own in rows
+        ],
+    )
+    return [
+        *lines,
+        f"Products of matrices take {percent(products / rate['seconds'])} of the step; at the rate"
+        f" of the large product they would take {percent(1 / rate['ratio']['median'])}.",
+        "",
+    ]
 
 
 def _rate(operations: float) -> str:
@@ -160,7 +193,7 @@ def _told_and_seen(record: Record) -> list[tuple[str, float, float, str, str]]:
     told, seen = record["foretold"], record["measured"]
     parts = ("weights", "trained", "batch", "activations")
     # a GPU's memory holds tensors alone; a process has more around them
-    room = sum(told["memory"][part] for part in parts)
+    room = max(told["memory"]["loading"], sum(told["memory"][part] for part in parts))
     room += told["process"] if seen["kind"] == "rss" else 0
     quick = min(seen["seconds"])
     return [
