@@ -50,7 +50,7 @@ def with_frames(model, batch, frames):
     return longer
 
 
-@pytest.mark.parametrize("pool", ["concat", "mean", "attention", "last", "spread"])
+@pytest.mark.parametrize("pool", ["concat", "mean", "attention", "last", "spread", "moments"])
 @torch.no_grad()
 def test_padded_frames_change_nothing(pool):
     model = tiny_video_model(ModelSettings(pool=pool), llm="t5")

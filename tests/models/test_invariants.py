@@ -17,6 +17,7 @@ VARIANTS = {
     "all tokens": ModelSettings(temporal_tokens="all", routing="both", routing_form="average"),
     "attention pool": ModelSettings(pool="attention", routing="spatial"),
     "last": ModelSettings(pool="last"),
+    "spread": ModelSettings(pool="spread"),
     "concat": ModelSettings(pool="concat"),
     "no fusion": ModelSettings(fusion="none"),
     "hard": ModelSettings(routing="both", routing_choice="hard"),
@@ -214,6 +215,6 @@ def test_every_switch_has_a_variant_here():
         f.name: {getattr(s, f.name) for s in VARIANTS.values()}
         for f in dataclasses.fields(ModelSettings)
     }
-    assert used["pool"] == {"mean", "attention", "last", "spread", "concat"}
+    assert used["pool"] == {"mean", "attention", "last", "spread", "moments", "concat"}
     assert used["routing_form"] == {"log_mixture", "average", "hadamard"}
     assert used["routing"] == {"off", "spatial", "temporal", "both"}

@@ -114,7 +114,7 @@ def flops(
     _qformer(made, config, model, lora, frames, words if reads else 0, patches)
     queries, width = config.num_query_tokens, config.qformer_config.hidden_size
     tokens = frames * queries if model.pool == "concat" else queries
-    if model.pool in ("mean", "attention", "spread") and frames > 1:
+    if model.pool in ("mean", "attention", "spread", "moments") and frames > 1:
         made.add("connector", 2 * frames * queries * width)
     made.add("projection", 2 * tokens * width * config.text_config.hidden_size)
     _llm(made, config.text_config, tokens + prompt, answer)

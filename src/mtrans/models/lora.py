@@ -305,5 +305,6 @@ def trained_formula(config: Any, model: ModelSettings, lora: LoraSettings) -> in
             total += sum(
                 ROUTER_HIDDEN * (width + 1) + (ROUTER_HIDDEN + 1) * m for m in masks if m > 1
             )
-    pools = {"attention": width, "spread": width + config.num_query_tokens}
+    queries = config.num_query_tokens
+    pools = {"attention": width, "spread": width + queries, "moments": width + 2 * queries}
     return total + pools.get(model.pool, 0)

@@ -11,11 +11,14 @@ from torch import Tensor, nn
 from mtrans.models.routing import masked_bias
 from mtrans.models.trained import TrainedWhole
 
-Pool = Literal["mean", "last", "attention", "spread", "concat"]
+Pool = Literal["mean", "last", "attention", "spread", "moments", "concat"]
 
 SPREAD_START = (0.0, 5.0)
 """Slopes with which `spread` starts, query by query in turn: over the whole clip alike, and near
 its end (e^5 times the weight of the first frame)."""
+
+MOMENT_WIDTH = 0.2
+"""Standard deviation, as a share of the clip's time, of the moments at which `moments` starts."""
 
 
 class AttentionPool(TrainedWhole):
@@ -86,12 +89,64 @@ class SpreadPool(TrainedWhole):
         Returns:
             float[B, Q, C].
         """
-        queries = x.shape[2]
-        slope = self.slope.repeat(-(-queries // self.slope.shape[0]))[:queries]
-        along = relative_time(frame_mask, times).to(slope.dtype)
-        score = x.to(self.score.dtype) @ self.score + rearrange(along, "b t -> b t 1") * slope
+        along = relative_time(frame_mask, times).to(self.slope.dtype)
+        score = x.to(self.score.dtype) @ self.score + self.favoured(along, x.shape[2])
         score = score + rearrange(masked_bias(frame_mask, score.dtype), "b t -> b t 1")
         return torch.einsum("btq,btqc->bqc", score.softmax(dim=1).to(x.dtype), x)
+
+    def favoured(self, along: Tensor, queries: int) -> Tensor:
+        """Scores of moments, whatever is seen there.
+
+        Args:
+            along: float[B, T], relative time.
+            queries: `Q`.
+
+        Returns:
+            float[B, T, Q].
+        """
+        return rearrange(along, "b t -> b t 1") * _in_turn(self.slope, queries)
+
+
+class MomentsPool(SpreadPool):
+    """Gives each query its own moment of the clip: start, end, or any between, sharp or wide.
+
+    ``softmax over frames of x . w + a_q * u - b_q * u^2``, `u` as in :class:`SpreadPool`: a bell
+    over time with its middle at ``a_q / (2 b_q)``. Half of the queries start as the mean over the
+    clip, the others at moments spread evenly from its start to its end. With slopes alone a query
+    favours one of the clip's ends; steps in its middle were then told apart worse (docs/LOG.md).
+
+    Args:
+        width: Q-Former width `C`.
+        queries: Query tokens `Q`.
+    """
+
+    def __init__(self, width: int, queries: int):
+        nn.Module.__init__(self)
+        self.score = nn.Parameter(torch.empty(width))
+        self.slope = nn.Parameter(torch.empty(queries))
+        self.bend = nn.Parameter(torch.empty(queries))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Sets the moments to their start."""
+        nn.init.zeros_(self.score)
+        with torch.no_grad():
+            bend = torch.zeros_like(self.bend)
+            bend[1::2] = 1 / (2 * MOMENT_WIDTH**2)
+            middle = torch.linspace(0, 1, len(bend[1::2]), device=bend.device)
+            self.bend.copy_(bend)
+            self.slope.zero_()
+            self.slope[1::2] = 2 * bend[1::2] * middle
+
+    def favoured(self, along: Tensor, queries: int) -> Tensor:
+        """As of :class:`SpreadPool`."""
+        bend = rearrange(along**2, "b t -> b t 1") * _in_turn(self.bend, queries)
+        return super().favoured(along, queries) - bend
+
+
+def _in_turn(values: Tensor, queries: int) -> Tensor:
+    """Returns float[Q] of float[n] values, which more queries than n share in turn."""
+    return values.repeat(-(-queries // len(values)))[:queries]
 
 
 def relative_time(frame_mask: Tensor, times: Tensor) -> Tensor:
@@ -140,8 +195,8 @@ def pool_frames(
         x: float[B, T, Q, C].
         frame_mask: bool[B, T]; `concat` keeps masked frames' places for the LLM to ignore.
         pool: How.
-        learned: The learned pool, for ``pool="attention"`` and ``pool="spread"``.
-        times: float[B, T] in seconds, for ``pool="spread"``.
+        learned: The learned pool, for `attention`, `spread` and `moments`.
+        times: float[B, T] in seconds, for `spread` and `moments`.
 
     Returns:
         float[B, K, C] with K = Q, or T * Q for `concat`.
@@ -152,7 +207,7 @@ def pool_frames(
         index = torch.arange(x.shape[1], device=x.device) * frame_mask
         return x[torch.arange(x.shape[0], device=x.device), index.argmax(dim=1)]
     if learned is not None:
-        told = (times,) if pool == "spread" else ()
+        told = () if pool == "attention" else (times,)
         pooled: Tensor = learned(x, frame_mask, *told)
         return pooled
     return masked_mean(x, frame_mask)

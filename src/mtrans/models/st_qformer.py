@@ -23,7 +23,13 @@ from torch import Tensor, nn
 from mtrans.core.settings import ModelSettings
 from mtrans.models.absorbed import absorbed_attention, effective_weight
 from mtrans.models.connectors.base import ClipBatch, Connector, Visual
-from mtrans.models.pooling import AttentionPool, SpreadPool, masked_mean, pool_frames
+from mtrans.models.pooling import (
+    AttentionPool,
+    MomentsPool,
+    SpreadPool,
+    masked_mean,
+    pool_frames,
+)
 from mtrans.models.routing import (
     LayerRouting,
     Router,
@@ -263,7 +269,8 @@ class SpatialTemporalQFormer(Connector):
             else None
         )
         self.attention_pool = AttentionPool(width) if settings.pool == "attention" else None
-        self.spread_pool = SpreadPool(width, self.queries) if settings.pool == "spread" else None
+        timed = {"spread": SpreadPool, "moments": MomentsPool}.get(settings.pool)
+        self.spread_pool = timed(width, self.queries) if timed is not None else None
 
     def visual_tokens(self, frames: int) -> int:
         """Visual tokens `K` of a clip of so many frames."""

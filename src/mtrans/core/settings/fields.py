@@ -137,10 +137,11 @@ class ModelSettings:
     """Masks a router mixes in successive layers (the last number repeats); the unbounded mask is
     always the first; paper: 1, 2, 4."""
 
-    pool: Literal["mean", "last", "attention", "spread", "concat"] = "spread"
-    """How `(B, T, Q, C)` becomes the LLM's visual tokens: Q tokens, or T*Q for `concat`. `spread`:
-    each query weighs the frames by a learned slope over the clip's time; half of the queries start
-    at the mean over the clip, half near its end. Paper: `mean`."""
+    pool: Literal["mean", "last", "attention", "spread", "moments", "concat"] = "moments"
+    """How `(B, T, Q, C)` becomes the LLM's visual tokens: Q tokens, or T*Q for `concat`. `moments`:
+    each query weighs the frames by a learned bell over the clip's time; half of the queries start
+    at the mean over the clip, half at moments from its start to its end. `spread`: by a learned
+    slope; half start at the mean, half near the end. Paper: `mean`."""
 
     def __post_init__(self) -> None:
         check_ranges("model", self)
