@@ -10,11 +10,11 @@ low-rank pairs included, since they are added to the (small) weight first.
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 from einops import einsum, rearrange
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from mtrans.models.dropping import drop
+from mtrans.models.projecting import taken_apart
 
 
 def effective_weight(linear: nn.Module) -> Tensor | None:
@@ -24,30 +24,14 @@ def effective_weight(linear: nn.Module) -> Tensor | None:
         linear: A linear layer, plain or inside PEFT's LoRA.
 
     Returns:
-        float[out, in]; None where there is no such matrix: a quantised layer, dropout on the
-        low-rank pair's input, or another kind of adapter.
+        float[out, in]; None where there is no such matrix (:func:`taken_apart`).
     """
-    base: Any = getattr(linear, "base_layer", linear)
-    if type(base) is not nn.Linear or not base.weight.is_floating_point():
+    parts = taken_apart(linear)
+    if parts is None:
         return None
-    weight = base.weight
-    if base is linear:
-        return weight
-    layer = cast(Any, linear)
-    if not hasattr(layer, "lora_A"):
-        return None
-    if layer.disable_adapters or layer.merged:
-        return None if layer.merged and layer.disable_adapters else weight
-    for name in layer.active_adapters:
-        if name not in layer.lora_A:
-            continue
-        dropout = layer.lora_dropout[name]
-        if getattr(layer, "use_dora", {}).get(name) or layer.lora_bias.get(name):
-            return None
-        if layer.training and getattr(dropout, "p", 0.0) > 0:
-            return None
-        a, b = layer.lora_A[name].weight, layer.lora_B[name].weight
-        weight = weight + ((b @ a) * layer.scaling[name]).to(weight.dtype)
+    weight = parts.weight
+    for a, b, scaling in parts.pairs:
+        weight = weight + ((b @ a) * scaling).to(weight.dtype)
     return weight
 
 
@@ -81,7 +65,7 @@ def absorbed_attention(
     asked = rearrange(query, "b h q d -> h (b q) d") @ key_weight.to(query.dtype)
     asked = rearrange(asked, "h (b q) v -> b (h q) v", b=len(query))
     weights = (asked @ patches.mT).softmax(dim=-1).to(patches.dtype)
-    weights = F.dropout(weights, dropout) if dropout else weights
+    weights = drop(weights, dropout)
     seen = rearrange(weights @ patches, "b (h q) v -> h (b q) v", h=heads)
     mixed = rearrange(seen @ value_weight.to(seen.dtype), "h (b q) d -> b h q d", b=len(query))
     if value_bias is None:

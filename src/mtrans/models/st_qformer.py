@@ -30,6 +30,7 @@ from mtrans.models.pooling import (
     masked_mean,
     pool_frames,
 )
+from mtrans.models.projecting import as_multiplied, project
 from mtrans.models.routing import (
     LayerRouting,
     Router,
@@ -161,9 +162,11 @@ class SpatialTemporalLayer(nn.Module):
         split = "b t n (h d) -> (b t) h n d"
         asking = x[:, :, : clip.queries] if last else x
         heads = inner.num_attention_heads
-        query = rearrange(inner.query(asking), split, h=heads)
-        key = rearrange(inner.key(x), split, h=heads)
-        value = rearrange(inner.value(x), split, h=heads)
+        if last:
+            made = project(asking, inner.query) + project(x, inner.key, inner.value)
+        else:
+            made = project(x, inner.query, inner.key, inner.value)
+        query, key, value = (rearrange(y, split, h=heads) for y in made)
         mixture = None
         if self.spatial_router is not None:
             pooled = rearrange(x[:, :, : clip.queries].mean(dim=2), "b t c -> (b t) c")
@@ -201,7 +204,8 @@ class SpatialTemporalLayer(nn.Module):
     def _cross(self, attention: Any, queries: Tensor, clip: Clip) -> Tensor:
         inner, frames = attention.attention, queries.shape[1]
         heads = inner.num_attention_heads
-        query = rearrange(inner.query(queries), "b t q (h d) -> (b t) h q d", h=heads)
+        (query,) = project(queries, inner.query)
+        query = rearrange(query, "b t q (h d) -> (b t) h q d", h=heads)
         # patches that are hidden need their scores: the plain way
         mixed = None if clip.patch_bias is not None else self._absorbed(inner, query, clip.patches)
         if mixed is None:
@@ -301,7 +305,7 @@ class SpatialTemporalQFormer(Connector):
         if clips.patch_mask is not None:
             patch_bias = bias_of(clips.patch_mask, x.dtype, "b t p -> (b t) 1 1 p")
         clip = Clip(
-            patches=rearrange(clips.patches, "b t p c -> (b t) p c").to(x.dtype),
+            patches=as_multiplied(rearrange(clips.patches, "b t p c -> (b t) p c").to(x.dtype)),
             queries=queries,
             frame_mask=frame_mask,
             times=clips.times,

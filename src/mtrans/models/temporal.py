@@ -20,6 +20,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from mtrans.core.errors import SettingsError
+from mtrans.models.projecting import project
 from mtrans.models.routing import Routing, routed_attention
 from mtrans.models.rules import POSITION_HIDDEN, TIME_SCALES
 from mtrans.models.trained import TrainedWhole
@@ -109,9 +110,8 @@ class TemporalAttention(nn.Module):
         """
         tokens = x.shape[2]
         swap = "b t n (h d) -> b (n h) t d"
-        query = rearrange(self.query(x), swap, h=self.heads)
-        key = rearrange(self.key(x), swap, h=self.heads)
-        value = rearrange(self.value(x), swap, h=self.heads)
+        made = project(x, self.query, self.key, self.value)
+        query, key, value = (rearrange(y, swap, h=self.heads) for y in made)
         if bias is not None and bias.shape[1] > 1:
             bias = bias.repeat(1, tokens, 1, 1)  # every token sees the same biases, head by head
         mixed = routed_attention(query, key, value, bias=bias, routing=routing, dropout=dropout)
