@@ -15,8 +15,10 @@ from mtrans.infer.explain import Explanation, explain
 from mtrans.infer.ood import fit_run, query_features, scores, warning
 from mtrans.infer.predictor import Predictor, load_predictor
 from mtrans.report.explain import write_explanation
+from mtrans.train.adapt import adapt
 from mtrans.train.run_folder import RunFolder
 from mtrans.video.clip import load_clip
+from train.small import small_settings
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +111,15 @@ def test_a_strange_clip_is_warned_of(
         assert ((found["confidence"] >= 0) & (found["confidence"] < 1)).all()
     finally:
         (predictor.run.path / gaussian.OOD_FILE).unlink()  # type: ignore[union-attr]
+
+
+def test_a_model_that_answers_by_itself_knows_its_clips_too(
+    small: Path, samples: list[Sample], tmp_path: Path
+) -> None:
+    changes = {"model.connector": "hcrn", "train.max_steps": 2}
+    settings = small_settings(small / "backbone", small / "cache", **changes)
+    run = adapt(settings, samples[:8], None, tmp_path / "run", progress=False)
+    predictor = load_predictor(run.path, device="cpu")
+    features = query_features(predictor, samples[:4:2])
+    assert features.shape == (2, predictor.backbone.base.connecting.feature_width)
+    assert not np.allclose(features[0], features[1])

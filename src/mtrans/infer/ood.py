@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +27,8 @@ def query_features(
 ) -> Array:
     """Returns float[n, C]: the mean over a clip's visual tokens, before the projection to the LLM.
 
+    Of a connector that answers by itself, and gives no tokens, what its classifier reads.
+
     Args:
         predictor: The model.
         samples: Questions with a video; the question takes part where text is fused early.
@@ -41,14 +44,28 @@ def query_features(
         for part in chunks(samples, batch_size):
             items = [(s, *source.get(s)) for s in part]
             batch = to_device(predictor.collate.prompts(items), predictor.device)
-            visual = model.connecting(model._clips(ModelInputs.split(batch)[0]))
-            tokens = visual.tokens.float()
-            there = torch.ones(tokens.shape[:2], device=tokens.device)
-            if visual.mask is not None:
-                there = visual.mask.float()
-            mean = torch.einsum("bk,bkc->bc", there, tokens) / there.sum(dim=1, keepdim=True)
+            mean = _summary(model, ModelInputs.split(batch)[0])
             out.append(mean.double().cpu().numpy())
     return np.concatenate(out)
+
+
+def _summary(model: Any, inputs: ModelInputs) -> torch.Tensor:
+    """Returns float[B, C], what the model makes of clips before it answers."""
+    if model.answers_itself:
+        read: list[torch.Tensor] = []
+        classifier = model.connecting.classifier
+        handle = classifier.register_forward_pre_hook(lambda _, given: read.append(given[0]))
+        try:
+            model._own_scores(inputs)
+        finally:
+            handle.remove()
+        return read[0].float()
+    visual = model.connecting(model._clips(inputs))
+    tokens = visual.tokens.float()
+    there = torch.ones(tokens.shape[:2], device=tokens.device)
+    if visual.mask is not None:
+        there = visual.mask.float()
+    return torch.einsum("bk,bkc->bc", there, tokens) / there.sum(dim=1, keepdim=True)
 
 
 def one_a_clip(samples: Sequence[Sample]) -> list[Sample]:
