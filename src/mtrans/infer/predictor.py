@@ -22,6 +22,7 @@ from mtrans.core import screen
 from mtrans.core.calibration import Calibration, read_calibration, recalibrated, softmax
 from mtrans.core.errors import VideoError
 from mtrans.core.records import Prediction, Sample
+from mtrans.core.memory import keep_freed_memory
 from mtrans.core.runtime import pick_device, pick_kept
 from mtrans.core.settings import RunSettings, load_settings
 from mtrans.data.clips import Source
@@ -339,6 +340,7 @@ def load_predictor(
         CheckpointError: Nothing there, not what it should be, or a run that is not finished.
         SettingsError: The device is not there.
     """
+    keep_freed_memory()
     where = pick_device(device)
     folder, run = find_adapter(Path(name))
     if folder is None:
