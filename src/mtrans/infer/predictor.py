@@ -21,8 +21,8 @@ from torch import Tensor
 from mtrans.core import screen
 from mtrans.core.calibration import Calibration, read_calibration, recalibrated, softmax
 from mtrans.core.errors import VideoError
-from mtrans.core.records import Prediction, Sample
 from mtrans.core.memory import keep_freed_memory
+from mtrans.core.records import Prediction, Sample
 from mtrans.core.runtime import pick_device, pick_kept
 from mtrans.core.settings import RunSettings, load_settings
 from mtrans.data.clips import Source
