@@ -4,8 +4,10 @@
                      ->  x + MLP(x) + A_j(x) / 2
 
 Source: Yang et al., "AIM: Adapting Image Models for Efficient Video Action Recognition", ICLR 2023:
-temporal attention on the frozen spatial weights, bottleneck adapters, temporal embedding at zero.
-The idea of reuse is that of MQT, which has it in the Q-Former, behind features that can be cached.
+temporal attention on the frozen spatial weights, bottleneck adapters of a quarter of the width,
+temporal embedding at zero. Ours: the frozen Q-Former reads the frames, one by one, and the mean of
+its queries goes to the frozen LLM, where the original trains a classifier on CLS. The idea of
+reuse is that of MQT, which has it in the Q-Former, behind features that can be cached.
 """
 
 from __future__ import annotations

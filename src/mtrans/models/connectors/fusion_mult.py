@@ -3,7 +3,8 @@
 Source: Tsai et al., "Multimodal Transformer for Unaligned Multimodal Language Sequences" (MulT),
 ACL 2019: directional crossmodal transformers, self-attention over each result, a classifier. Ours:
 two modalities (text, vision); the frozen LLM's embeddings and the frozen ViT's features in place of
-GloVe and facial action units; means in place of last elements.
+GloVe and facial action units; a linear layer in place of convolutions over time; two crossmodal
+layers a direction and one over each result; means in place of last elements.
 """
 
 from __future__ import annotations

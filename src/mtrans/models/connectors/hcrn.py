@@ -7,7 +7,7 @@ Source: Le et al., "Hierarchical Conditional Relation Networks for Video Questio
 2020: the conditional relation unit, its stacking, motion and question as conditions, a classifier.
 Ours: relations among neighbouring frames in place of random subsets; motion is what changes from
 frame to frame in the frozen ViT's features, where the original has a video network; a transformer
-layer reads the question in place of a BiLSTM.
+layer reads the question in place of a BiLSTM; 64 wide (`model.width`) in place of 512.
 """
 
 from __future__ import annotations

@@ -3,7 +3,9 @@
     patches [B, T, Cv, g, g] -> pixel shuffle -> [B, T, 4 Cv, g/2, g/2] -> MLP -> [B, K, D]
 
 Source: Chen et al., InternVL 1.5 and InternVL2 (2024): pixel shuffle by a half and a two-layer MLP,
-frames of a video one after another. Order is left to the LLM. It starts from nothing, as published.
+frames of a video one after another. Order is left to the LLM. Ours: ViT and LLM stay frozen, where
+the original trains them too, on millions of pictures and clips; no tiles. The MLP starts from
+nothing, as published.
 """
 
 from __future__ import annotations

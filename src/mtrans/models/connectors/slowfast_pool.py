@@ -4,7 +4,8 @@
 
 Source: Zhang et al., "Video Instruction Tuning With Synthetic Data" (LLaVA-Video, 2024): a
 two-layer MLP on patch tokens, SlowFast pooling of frames, a learned token that ends each frame.
-Order is left to the LLM. It starts from nothing, as published.
+Order is left to the LLM. Ours: ViT and LLM stay frozen, where the original trains them too, on
+millions of clips; every second frame is slow. The MLP starts from nothing, as published.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@
 Source: Li et al., "VideoChat: Chat-Centric Video Understanding" (2023) and "MVBench" (VideoChat2,
 CVPR 2024): global aggregation of spatiotemporal tokens (UniFormerV2's dynamic position embedding,
 then attention of learned queries to all tokens of the clip), extra queries, the instruction inside
-the Q-Former. Ours: LoRA pairs in place of training the Q-Former, and one block behind the ViT in
-place of several inside it, so that its features can be cached.
+the Q-Former. Ours: LoRA pairs in place of training the Q-Former, none on the LLM, and one block
+behind the ViT in place of several inside it, so that its features can be cached.
 """
 
 from __future__ import annotations
