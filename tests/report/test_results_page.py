@@ -36,7 +36,8 @@ def kept(tmp_path: Path) -> Path:
 def test_a_study_has_its_command_table_and_notes(kept: Path) -> None:
     folder = kept / "results/talk"
     (folder / "notes.md").write_text("```\n# no heading\n```\n# One\n")
-    (folder / "cost-talk-train-seconds.svg").write_text("<svg/>")
+    for name in ("cost-talk-train-seconds", "curve-talk-lora-rank"):
+        (folder / f"{name}.svg").write_text("<svg/>")
     facts = {"runs": 2, "from": "2026-01-02T03", "to": "2026-01-03T03", "commits": ["abc1234"]}
     (folder / "provenance.json").write_text(json.dumps({**facts, "devices": ["a cpu"]}))
     page = results_page(kept / "results", kept / "studies")
@@ -46,6 +47,7 @@ def test_a_study_has_its_command_table_and_notes(kept: Path) -> None:
         "2 runs, 2026-01-02 to 2026-01-03, on a cpu; commit abc1234;",
         "\n### talk",
         "| contender | all |",
+        "what is varied, at equal distances.\n\n![curve-talk-lora-rank](results/talk/curve-talk-",
         "![cost-talk-train-seconds](results/talk/cost-talk-train-seconds.svg)",
         "\n# no heading\n",
         "\n### One",

@@ -9,7 +9,7 @@ import pytest
 
 from mtrans.core.records import Score
 from mtrans.measure.compare import Comparison
-from mtrans.report.study import build_study, curves
+from mtrans.report.study import build_study, curves, pictures
 from mtrans.study.plan_file import plan_from_dict
 from mtrans.study.results import Results, Row, Trial
 
@@ -88,6 +88,15 @@ def test_curves_are_over_numbers_only(results: Results) -> None:
     assert chart["names"] == ["mtrans", "text"]
     assert "mtrans 62 % at lora.rank 4, 87 % at lora.rank 16" in chart["svg"]
     assert chart["svg"].count("<circle") == 3
+
+
+def test_pictures_stand_alone(results: Results) -> None:
+    found = dict(pictures(results))
+    assert list(found) == ["curve-talk-lora-rank.svg"]  # all rows cost the same
+    assert 'aria-label="all, over lora.rank:' in found["curve-talk-lora-rank.svg"]
+    assert ">text</text>" in found["curve-talk-lora-rank.svg"]
+    results.rows[0].cost["train_seconds"] = 30.0
+    assert "cost-talk-train-seconds.svg" in dict(pictures(results))
 
 
 def test_a_study_without_a_finished_run_has_a_page(results: Results, tmp_path: Path) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mtrans.core.errors import SettingsError
 from mtrans.core.records import Sample
+from mtrans.data.manifest import read_manifest
 from mtrans.measure.metrics import is_right
+from mtrans.measure.predictions import write_predictions
+from mtrans.study.floor_rows import floor_rows
 from mtrans.study.floors import check_nuisance, container_facts, majority, shortcut
+from mtrans.study.results import Results
+from mtrans.study.tables import markdown
 
 
 def yes_no(i: int, yes: bool, **more) -> Sample:
@@ -73,3 +80,25 @@ def test_unknown_nuisance_is_named():
     check_nuisance(["channel"], samples)
     with pytest.raises(SettingsError, match=r"nuisance 'chanel'.*channel"):
         check_nuisance(["chanel"], samples)
+
+
+def test_answers_of_another_system_are_a_row_paired_like_the_others(make_plan, tmp_path):
+    plan = make_plan(contenders=["mtrans"])
+    data = plan.data[0]
+    samples = read_manifest(data.manifest("test", tmp_path))
+    right = [replace(p, choice=p.label, answer=p.target) for p in majority(samples, samples)]
+    write_predictions(tmp_path / "outside/squares/llava/predictions.jsonl", right)
+    ours = majority(samples, samples)
+    (row,) = rows = floor_rows(plan, data, tmp_path, {0: ours, 1: ours}, "mtrans")
+    assert (row.contender, row.seeds, row.reference) == ("llava", [], "mtrans")
+    assert row.overall.value == 1
+    chosen = [p for p in ours if p.choices]  # accuracy is of these
+    mistakes = sum(not is_right(p) for p in chosen)
+    assert row.against.difference == pytest.approx(mistakes / len(chosen))
+    assert row.against.n == 2 * len(chosen)
+    page = markdown(Results(plan, rows))
+    assert "| llava | 100.0" in page
+    assert "Other systems, measured from answers that were imported: llava." in page
+    write_predictions(tmp_path / "outside/squares/mtrans/predictions.jsonl", right)
+    with pytest.raises(SettingsError, match="is called as a row of the study is; rename it"):
+        floor_rows(plan, data, tmp_path, {}, "mtrans")

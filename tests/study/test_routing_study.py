@@ -10,7 +10,8 @@ import pytest
 from mtrans.core.settings import load_settings
 from mtrans.report.study import routing_pictures
 from mtrans.study.jobs import StudyError
-from mtrans.study.routing_study import layer_found, routing_markdown, study_routing, write_routing
+from mtrans.study.routing_study import RoutingFound, layer_found, study_routing
+from mtrans.study.routing_tables import routing_markdown, write_routing
 from mtrans.study.run import run_study
 from mtrans.train.run_folder import RunFolder
 
@@ -28,6 +29,21 @@ def test_shares_and_agreement_by_hand():
     alone = layer_found("spatial", 3, {0: one}, ["count", "way"], model)
     assert alone.agreement is None
     assert alone.masks == ["all", "within a modality"]
+
+
+def test_entropy_over_training_and_drift_are_by_router():
+    model = load_settings().model
+    even = {0: np.full((1, 2), 0.5), 1: np.full((1, 2), 0.5)}
+    layers = [layer_found(family, 3, even, ["way"], model) for family in ("spatial", "temporal")]
+    entropy = {0: [[0.1 * i, 0.5] for i in range(9)], 1: [[0.1 * i, 0.7] for i in range(9)]}
+    drift = {0: [0.2, 0.0], 1: [0.3, 0.0]}
+    page = routing_markdown([RoutingFound("x", 1, layers, list(range(9)), entropy, drift)])
+    for line in (
+        "| entropy | step 0 | step 2 | step 4 | step 6 | step 8 | drift |",
+        "| spatial 3 | 0.00 | 0.20 | 0.40 | 0.60 | 0.80 | 0.20, 0.30 |",
+        "| temporal 3 | 0.60 | 0.60 | 0.60 | 0.60 | 0.60 | 0.00, 0.00 |",
+    ):
+        assert line in page, line
 
 
 def test_a_study_with_routers_is_tabled_and_one_without_is_an_error(make_plan, tmp_path):
@@ -52,6 +68,7 @@ def test_a_study_with_routers_is_tabled_and_one_without_is_an_error(make_plan, t
     ((name, svg),) = routing_pictures([found])
     assert name == "routing-mtrans.svg"
     assert "xmlns=" in svg
-    assert "router 1" in svg
+    assert found.routers[0] == "temporal 2"
+    assert ">temporal 2</text>" in svg
     with pytest.raises(StudyError, match="no finished run with a router"):
         study_routing(make_plan(contenders=["mean"]), tmp_path)

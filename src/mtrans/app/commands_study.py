@@ -72,7 +72,8 @@ def routing(
     from mtrans.core.files import write_text
     from mtrans.report.study import routing_pictures
     from mtrans.study.jobs import StudyError
-    from mtrans.study.routing_study import routing_markdown, study_routing, write_routing
+    from mtrans.study.routing_study import study_routing
+    from mtrans.study.routing_tables import routing_markdown, write_routing
     from mtrans.study.run import load_studies, tables_of
 
     output.quiet_libraries()
@@ -100,16 +101,18 @@ def routing(
 def count(
     folder: Annotated[Path, typer.Argument(help="The study's folder.")],
 ) -> None:
-    """Count the operations of finished runs that were made before runs counted them.
+    """Enter what finished runs of an older version did not count of their cost.
 
-    Trains one step with a run's settings in a temporary folder, and enters its count in run.json.
+    Operations of a training step, counted on one step in a temporary folder; time to the first
+    token, time and operations of an answer, the median of a few test questions asked alone. A run
+    that is made today has all of it.
     """
-    from mtrans.study.count import count_missing
+    from mtrans.study.count import fill_costs
     from mtrans.study.run import load_studies
 
     output.quiet_libraries()
-    entered = [name for plan in load_studies(folder) for name in count_missing(plan, folder)]
-    print(f"{len(entered)} runs counted; `mtrans study show {folder}` writes the tables anew")
+    filled = [name for plan in load_studies(folder) for name in fill_costs(plan, folder)]
+    print(f"{len(filled)} runs completed; `mtrans study show {folder}` writes the tables anew")
 
 
 @study.command("keep")
@@ -178,11 +181,11 @@ def example() -> None:
 
 
 def _show(results: Results, folder: Path) -> None:
-    from mtrans.report.study import build_study, cost_pictures
+    from mtrans.report.study import build_study, pictures
     from mtrans.study.run import tables_of
 
     place = tables_of(results.plan, folder)
-    for name, picture in cost_pictures(results):
+    for name, picture in pictures(results):
         (place / name).write_text(picture, encoding="utf-8")
     print((place / "table.md").read_text(encoding="utf-8"))
     print(f"tables: {place / 'table.md'}, {place / 'table.csv'}, {place / 'results.json'}")

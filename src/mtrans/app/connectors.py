@@ -70,6 +70,20 @@ turns the dial of each (`lora.rank`, or `model.width`) until its number comes cl
 settings hold what was chosen, `run.json` and every study's table the number itself. In a plan:
 `set: {model.budget: 150000}`, or `vary: {model.budget: [50000, 150000, 500000]}` for curves.
 
+## Other systems
+
+What another system answers to a study's test questions is a row of the same tables, with the same
+intervals and paired differences. Its answers go where the study looks for them:
+
+```
+mtrans import-predictions LOG.jsonl --samples STUDY/data/talk/test.jsonl --out STUDY/outside/talk/x
+mtrans study show STUDY
+mtrans compare STUDY/talk/mtrans/rate-0.002-seed-0 STUDY/outside/talk/x
+```
+
+`mtrans eval hf:MODEL --data STUDY/data/talk/test.jsonl --out STUDY/outside/talk/NAME` does it for
+models that transformers loads. `mtrans results` puts such a folder beside published rows.
+
 ## A new one
 
 A file with a subclass of `Connector` (`models/connectors/base.py` is the contract), a line in

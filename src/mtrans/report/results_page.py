@@ -5,7 +5,7 @@ docs/results/<study>/
   study.yaml or results.json    its plan; the description in studies/ with the same plan has the
                                 command in its first lines
   provenance.json               when and on what (`mtrans study keep`)
-  cost-*.svg                    scores over costs
+  curve-*.svg, cost-*.svg       scores over what is varied, over costs
   notes.md, README.md           written by people
 """
 
@@ -39,6 +39,12 @@ standard deviation over seeds. Differences are paired by question and seed: wher
 excludes 0, two rows differ. An interval is over clips; it treats the trained models as given, so
 look at ± for how much another seed may change.
 """
+
+PICTURES = {
+    "curve": "Score on all questions over what is varied, at equal distances.",
+    "cost": "Scores over costs: filled dots and the grey line are the Pareto front.",
+}
+"""Kind of picture -> what is said above those of a study."""
 
 _COMMAND = re.compile(r"mtrans study run \S+ --out [\w./-]+(?: --workers \d+)?")
 
@@ -81,12 +87,9 @@ def _section(folder: Path, plans: list[tuple[StudyPlan, Path, str]], place: str)
     table = folder / "table.md"
     if table.exists():
         lines += [table.read_text("utf-8").rstrip(), ""]
-    pictures = sorted(folder.glob("cost-*.svg"))
-    if pictures:
-        lines += [
-            "Scores over costs; filled dots are on the Pareto front, numbers are the rows above.",
-            "",
-        ]
+    for kind, words in PICTURES.items():
+        pictures = sorted(folder.glob(f"{kind}-*.svg"))
+        lines += [words, ""] if pictures else []
         for picture in pictures:
             lines += [f"![{picture.stem}]({place}/{folder.name}/{picture.name})", ""]
     routing = folder / "routing.md"

@@ -10,7 +10,8 @@ from mtrans.measure.units import is_share
 from mtrans.report.build import fill, write_page
 from mtrans.report.pareto import front_chart, stand_alone
 from mtrans.report.plots import Series, line_chart
-from mtrans.study.front import COSTS, points, row_label
+from mtrans.study.costs import ABOUT, COSTS, cells, known
+from mtrans.study.front import points
 from mtrans.study.plan import StudyPlan, text
 from mtrans.study.plan_file import plan_to_dict
 from mtrans.study.results import Results, Row
@@ -55,22 +56,24 @@ def _set(results: Results, name: str) -> dict[str, Any]:
     ends = [abs(e) for gap in gaps for e in (gap.low, gap.high, gap.difference) if e is not None]
     return {
         "name": name,
-        "rows": [
-            {"row": row, "label": row_label(row), "chosen": _words(row.chosen)} for row in rows
-        ],
+        "rows": [{"row": row, "label": row.label, "chosen": _words(row.chosen)} for row in rows],
         "reach": max([*ends, 0.01]) * 1.05,
         "parts": [
-            {"name": part, "scores": [(row_label(row), part_of(row, part)) for row in rows]}
+            {"name": part, "scores": [(row.label, part_of(row, part)) for row in rows]}
             for part in slices(rows)[1:]
         ]
         if rows
         else [],
         "curves": curves(results.plan, rows),
         "costs": fronts(rows),
-        "priced": [row_label(row) for row in rows if row.cost],
+        "prices": {
+            "heads": [cost.head for cost in known(rows)],
+            "rows": [(row.label, cells(row, known(rows))) for row in rows if row.cost],
+            "about": ABOUT,
+        },
         "searches": [
             {
-                "label": row_label(row),
+                "label": row.label,
                 "trials": [(_words(t.values), t, t.values == row.chosen) for t in row.trials],
             }
             for row in rows
@@ -80,7 +83,7 @@ def _set(results: Results, name: str) -> dict[str, Any]:
 
 
 def curves(plan: StudyPlan, rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Returns a chart for each varied number and part: a line a contender, over its values.
+    """Returns a chart for each varied number (its key) and part: a line a contender over values.
 
     Values stand at equal distances, so that 1, 2, 4, 8 can be read. A contender that does not have
     the setting (a baseline that fixes it) has no line.
@@ -105,7 +108,8 @@ def curves(plan: StudyPlan, rows: Sequence[Row]) -> list[dict[str, Any]]:
             title = f"{part.replace('_', ' ')}, over {key}"
             svg = line_chart(series, title=title, percent=True, unit=key, x_names=names)
             if svg:
-                charts.append({"title": title, "svg": svg, "names": [s.name for s in series]})
+                named = [s.name for s in series]
+                charts.append({"key": key, "title": title, "svg": svg, "names": named})
     return charts
 
 
@@ -118,36 +122,35 @@ def fronts(rows: Sequence[Row], alone: bool = False) -> list[dict[str, Any]]:
     """
     charts = []
     percent = all(is_share(row.overall.metric) for row in rows)
-    for cost, words in COSTS.items():
-        known = points(rows, cost)
-        title = f"score over {words}"
-        svg = front_chart(known, title=title, unit=words, percent=percent, alone=alone)
+    for cost in (cost for cost in COSTS if cost.axis):
+        title = f"score over {cost.axis}"
+        dots = points(rows, cost.name)
+        svg = front_chart(dots, title=title, unit=cost.axis, percent=percent, alone=alone)
         if svg:
-            charts.append({"cost": cost, "title": title, "svg": svg})
+            charts.append({"cost": cost.name, "title": title, "svg": svg})
     return charts
 
 
-def cost_pictures(results: Results) -> Iterator[tuple[str, str]]:
-    """Yields name and contents of a picture for each data set and cost."""
+def pictures(results: Results) -> Iterator[tuple[str, str]]:
+    """Yields name and contents of a picture for each data set and cost, and each varied number."""
     for data in results.plan.data:
-        for chart in fronts(results.of(data.name), alone=True):
+        rows = results.of(data.name)
+        for chart in fronts(rows, alone=True):
             yield f"cost-{data.name}-{chart['cost'].replace('_', '-')}.svg", str(chart["svg"])
+        whole = {chart["key"]: chart for chart in reversed(curves(results.plan, rows))}
+        for key, chart in whole.items():  # the first of each is that of all questions
+            name = f"curve-{data.name}-{key.replace('.', '-').replace('_', '-')}.svg"
+            yield name, str(stand_alone(chart["svg"], chart["names"]))
 
 
 def routing_pictures(found: Sequence[RoutingFound]) -> Iterator[tuple[str, str]]:
     """Yields name and contents of a picture of each contender's entropy over training."""
     for one in found:
-        values = [v for v in one.entropy.values() if len(v) == len(one.steps) and v]
-        if not values:
+        mean = one.mean_entropy
+        if not len(mean):
             continue
-        routers = range(len(values[0][0]))
         lines = [
-            Series(
-                f"router {i + 1}",
-                one.steps,
-                [sum(v[t][i] for v in values) / len(values) for t in range(len(one.steps))],
-            )
-            for i in routers
+            Series(name, one.steps, mean[:, i].tolist()) for i, name in enumerate(one.routers)
         ][:LINES]
         svg = line_chart(lines, title=f"entropy of the routers of {one.contender}")
         name = "".join(c if c.isalnum() else "-" for c in one.contender)

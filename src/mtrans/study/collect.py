@@ -40,7 +40,7 @@ def collect(plan: StudyPlan, folder: Path) -> Results:
         if mine:
             found.append((variant, chosen or {}, trials))
     rows = [_row(plan, runs, *one) for one in found]
-    for data in plan.data if plan.floors else ():
+    for data in plan.data:
         first = next(v for v in plan.variants() if v.data == data)
         rows += floor_rows(plan, data, folder, read_seeds(runs[_key(first)]), first.label)
     absent = [(v.data.name, v.label) for v in plan.variants() if not runs[_key(v)]]

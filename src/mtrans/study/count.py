@@ -1,62 +1,104 @@
-"""Operations of runs that did not count them: of a training of one step with the same settings.
+"""What runs cost beyond training: an answer, and what old runs did not count.
 
-Runs made before operations were counted have no ``training_flops`` in their run.json. They are the
-same for every run of a contender: torch counts them on the first training question, whatever the
-weights are. So one step is trained into a temporary folder, and its count is entered.
+Every run of a study is asked a few questions alone once it has answered the test. Runs made before
+operations were counted have no ``training_flops`` in their run.json. They are the same for every
+run of a contender: torch counts them on the first training question, whatever the weights are. So
+one step is trained into a temporary folder, and its count is entered.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from mtrans.core.records import Sample
 from mtrans.study.collect import choose
-from mtrans.study.jobs import CACHE, Job
+from mtrans.study.jobs import CACHE, Job, measurable
 from mtrans.study.plan import StudyPlan
 from mtrans.train.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from mtrans.infer.predictor import Predictor
 
 COUNTED = ("training_flops", "backward_share")
 """Entries of a run's cost that are the same for all seeds."""
 
+TIMED = ("first_token_ms", "answer_ms", "answer_flops")
+"""Entries that are those of an answer."""
 
-def count_missing(
-    plan: StudyPlan, folder: Path, say: Callable[[str], None] = print
-) -> dict[str, float]:
-    """Enters the operations of finished runs that lack them.
+ASKED = 5
+"""Questions that are asked alone; the median counts."""
+
+
+def time_answers(run: RunFolder, predictor: Predictor, samples: Sequence[Sample]) -> None:
+    """Enters into run.json what an answer costs, if it is not there yet.
+
+    Args:
+        run: A finished run.
+        predictor: Its model.
+        samples: Questions with clips that can be read; some are taken, evenly.
+    """
+    from mtrans.infer.latency import answer_cost
+
+    cost = run.info().get("cost") or {}
+    if cost.get(TIMED[0]) is not None:
+        return
+    answer_cost(predictor, samples)  # the first one warms up
+    places = np.linspace(0, len(samples) - 1, ASKED).astype(int)
+    found = [made for place in places if (made := answer_cost(predictor, samples[place:]))]
+    medians = {}
+    for name in TIMED:
+        values = [value for cost in found if (value := getattr(cost, name)) is not None]
+        medians[name] = round(float(np.median(values)), 3) if values else None
+    run.update(cost={**cost, **medians})
+
+
+def fill_costs(plan: StudyPlan, folder: Path, say: Callable[[str], None] = print) -> list[str]:
+    """Enters what finished runs lack: operations of training, time and operations of an answer.
 
     Args:
         plan: The study.
         folder: Its folder.
-        say: Told of each run that is counted.
+        say: Told of each run that lacked something.
 
     Returns:
-        Run -> operations of one clip in a training step, of those that were entered.
+        The runs that lacked something.
 
     Raises:
         ManifestError: A manifest is missing or damaged.
         VideoError: The first training clip can't be read.
     """
-    entered: dict[str, float] = {}
+    filled = []
     for variant in plan.variants():
         chosen = choose(plan, variant, folder)[0]
-        if chosen is None:
-            continue
-        known: dict[str, float] = {}
-        for seed in plan.seeds:
-            job = plan.job(variant, chosen, seed, folder)
+        counted: dict[str, float] = {}
+        for seed in plan.seeds if chosen is not None else ():
+            job = plan.job(variant, chosen or {}, seed, folder)
             run = RunFolder(folder / job.name)
-            if run.state() != "finished":
+            if not measurable(run):
                 continue
             cost = run.info().get("cost") or {}
-            if cost.get("training_flops") is not None:
-                continue
-            known = known or _count(job, run, folder)
-            run.update(cost={**cost, **known})
-            entered[job.name] = known["training_flops"]
-            say(f"{job.name}: {known['training_flops'] / 1e9:.3g} G")
-    return entered
+            lacks = [name for name in (COUNTED[0], TIMED[0]) if cost.get(name) is None]
+            if COUNTED[0] in lacks:
+                counted = counted or _count(job, run, folder)
+                run.update(cost={**cost, **counted})
+            if TIMED[0] in lacks:
+                _time(job, run)
+            if lacks:
+                filled.append(job.name)
+                say(f"{job.name}: {', '.join(lacks)}")
+    return filled
+
+
+def _time(job: Job, run: RunFolder) -> None:
+    from mtrans.infer.predictor import load_predictor
+
+    time_answers(run, load_predictor(run.path), job.split("test"))
 
 
 def _count(job: Job, run: RunFolder, folder: Path) -> dict[str, float]:

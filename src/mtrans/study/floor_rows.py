@@ -1,7 +1,9 @@
-"""Rows of a study that see no frame: majority, shortcuts, a support vector machine on the words.
+"""Rows of a study that are not trained in it: floors, which see no frame, and other systems.
 
-They learn from the same training questions as the contenders. Their answers lie beside the runs,
-in ``<data>/<floor>/predictions.jsonl``, so that `mtrans compare` reads them.
+    <data>/<floor>/predictions.jsonl            made here, from the same training questions
+    outside/<data>/<system>/predictions.jsonl   put there by `mtrans import-predictions --out`
+
+They stand in the same tables as the contenders, and `mtrans compare` reads them too.
 """
 
 from __future__ import annotations
@@ -10,11 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from mtrans.core.errors import SettingsError
 from mtrans.core.records import Prediction, Sample
 from mtrans.data.manifest import read_manifest
 from mtrans.measure.predictions import read_predictions, write_predictions
 from mtrans.study.floors import container_facts, majority, shortcut
-from mtrans.study.parts import Data
+from mtrans.study.parts import OUTSIDE, Data
 from mtrans.study.plan import StudyPlan
 from mtrans.study.results import Row, measure_seeds
 from mtrans.study.svm_text import svm_text
@@ -37,7 +40,7 @@ def floor_rows(
     reference: Mapping[int, Sequence[Prediction]],
     name: str,
 ) -> list[Row]:
-    """Returns the rows of a plan's floors on one data set.
+    """Returns the rows of a plan's floors and of other systems on one data set.
 
     Args:
         plan: The plan.
@@ -49,14 +52,15 @@ def floor_rows(
     Raises:
         ManifestError: A manifest is damaged.
         PredictionsError: The reference's questions are others.
+        SettingsError: Another system is called as a contender or a floor is.
     """
     rows = []
-    for floor in plan.floors:
-        same = _answers(floor, data, folder)
+    answers = {floor: _answers(floor, data, folder) for floor in plan.floors}
+    for contender, same in {**answers, **_outside(plan, data, folder)}.items():
         if same is None:
             continue
         row = measure_seeds({plan.seeds[0]: same}, data.motion_types)
-        row = replace(row, data=data.name, contender=floor, seeds=[])
+        row = replace(row, data=data.name, contender=contender, seeds=[])
         if reference:  # the same answers stand against each of its seeds
             both = measure_seeds(dict.fromkeys(reference, same), data.motion_types, reference)
             row = replace(
@@ -67,6 +71,17 @@ def floor_rows(
             )
         rows.append(row)
     return rows
+
+
+def _outside(plan: StudyPlan, data: Data, folder: Path) -> dict[str, list[Prediction]]:
+    """Reads the answers of other systems to a data set's test questions."""
+    found = {}
+    for file in sorted((folder / OUTSIDE / data.name).glob("*/predictions.jsonl")):
+        name = file.parent.name
+        if name in (*plan.contenders, *plan.floors):
+            raise SettingsError(f"'{file.parent}' is called as a row of the study is; rename it")
+        found[name] = read_predictions(file)
+    return found
 
 
 def _answers(floor: str, data: Data, folder: Path) -> list[Prediction] | None:

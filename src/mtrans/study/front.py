@@ -6,18 +6,11 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from mtrans.study.costs import COSTS
 from mtrans.study.plan import text
 from mtrans.study.results import Results, Row
-
-COSTS = {
-    "trained_parameters": "trained parameters",
-    "train_seconds": "seconds of training",
-    "training_flops": "operations of a clip in training",
-    "peak_memory_mb": "peak memory in MiB",
-    "visual_tokens": "visual tokens",
-}
-"""Costs that are held against the score, with their names for people."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +18,9 @@ class Point:
     """A row at its price.
 
     Attributes:
-        number: The row's number among those that cost something, the same for all costs.
         contender: The contender's name.
         label: The row's name, with what is varied.
+        tag: What is varied alone, where there is something.
         cost: What it costs.
         value: Its score on all questions.
         low: Lower end of the score's interval; None where there is none.
@@ -36,9 +29,9 @@ class Point:
         front: No other row is as good or better for as little or less.
     """
 
-    number: int
     contender: str
     label: str
+    tag: str
     cost: float
     value: float
     low: float | None
@@ -47,24 +40,14 @@ class Point:
     front: bool
 
 
-def row_label(row: Row) -> str:
-    """Returns a row's name, with what is varied."""
-    return ", ".join([row.contender, *(f"{k}={text(v)}" for k, v in row.point.items())])
-
-
 def points(rows: Sequence[Row], cost: str) -> list[Point]:
     """Returns the rows that know a cost, in their order; floors know none."""
-    priced = [row for row in rows if row.cost]
-    known = [
-        (number, row, row.cost[cost], row.overall)
-        for number, row in enumerate(priced, 1)
-        if row.cost.get(cost) is not None
-    ]
+    known = [(row, row.cost[cost], row.overall) for row in rows if row.cost.get(cost) is not None]
     return [
         Point(
-            number=number,
             contender=row.contender,
-            label=row_label(row),
+            label=row.label,
+            tag=", ".join(map(_brief, row.point.values())),
             cost=price,
             value=score.value,
             low=score.low,
@@ -74,11 +57,17 @@ def points(rows: Sequence[Row], cost: str) -> list[Point]:
                 other_price <= price
                 and other.value >= score.value
                 and (other_price < price or other.value > score.value)
-                for _, _, other_price, other in known
+                for _, other_price, other in known
             ),
         )
-        for number, row, price, score in known
+        for row, price, score in known
     ]
+
+
+def _brief(value: Any) -> str:
+    """Returns 125000 as ``125k``, and other values as they are called everywhere."""
+    long = isinstance(value, int) and value >= 10_000 and value % 1000 == 0
+    return f"{value // 1000}k" if long else text(value)
 
 
 def cost_csv(results: Results) -> str:
@@ -88,9 +77,9 @@ def cost_csv(results: Results) -> str:
     write(["data", "row", "cost", "amount", "metric", "value", "low", "high", "seeds", "front"])
     for data in results.plan.data:
         rows = results.of(data.name)
-        for cost in COSTS:
+        for cost in (cost.name for cost in COSTS if cost.axis):
             for p in points(rows, cost):
-                metric = next(r.overall.metric for r in rows if row_label(r) == p.label)
+                metric = next(r.overall.metric for r in rows if r.label == p.label)
                 ends = (p.value, p.low, p.high, p.seeds, int(p.front))
                 write([data.name, p.label, cost, p.cost, metric, *ends])
     return file.getvalue()

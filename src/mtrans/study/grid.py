@@ -161,9 +161,11 @@ def failures(outcomes: Sequence[Outcome], folder: Path) -> StudyError | None:
 def run_job(job: Job, folder: Path, live: bool = False) -> Outcome:
     """Adapts and evaluates; whatever is there of it is used again. Errors become the outcome's."""
     from mtrans.infer.evaluate import evaluate
+    from mtrans.infer.predictor import load_predictor
     from mtrans.measure.apply import measure
     from mtrans.measure.predictions import read_predictions
     from mtrans.measure.units import shown
+    from mtrans.study.count import time_answers
     from mtrans.study.results import main_metric
     from mtrans.train.adapt import adapt
 
@@ -176,10 +178,12 @@ def run_job(job: Job, folder: Path, live: bool = False) -> Outcome:
             folder / job.name,
             progress=live,
         )
-        evaluate(run.path, job.split("test"), batch_size=64, progress=live)
+        predictor = load_predictor(run.path)
+        evaluate(predictor, job.split("test"), batch_size=64, progress=live)
         for name in job.others:
             place = run.predictions(elsewhere(name))
-            evaluate(run.path, job.elsewhere(name), place, batch_size=64, progress=live)
+            evaluate(predictor, job.elsewhere(name), place, batch_size=64, progress=live)
+        time_answers(run, predictor, job.split("test"))
         found = read_predictions(run.predictions())
         score = measure(found, [main_metric(found)], resamples=200)[0]
     except MTransError as error:

@@ -2,7 +2,7 @@
 
 runs/<study>/[tables/<plan>/]   --keep-->   docs/results/<name>/
   table.md table.csv cost.csv                 the same, no weights, no answers
-  results.json transfer.csv                   cost-<data>-<cost>.svg
+  results.json transfer.csv                   cost-<data>-<cost>.svg curve-<data>-<setting>.svg
   study.yaml                                  provenance.json: when, on what, which commits
 """
 

@@ -17,7 +17,10 @@ MOTION: dict[str, tuple[str, ...]] = {
 }
 """World -> question types that neither words nor the middle frame can answer."""
 
-RESERVED = ("data", "cache", "tables")
+OUTSIDE = "outside"
+"""Folder of other systems' answers below a study's folder: ``outside/<data>/<system>/``."""
+
+RESERVED = ("data", "cache", "tables", OUTSIDE)
 """Folders of a study that are no data set's."""
 
 _NAME = re.compile(r"[\w.+-]+")

@@ -51,7 +51,7 @@ class Variant:
     @property
     def label(self) -> str:
         """Its name in tables and plots."""
-        return ", ".join([self.contender, *(f"{k}={text(v)}" for k, v in self.point.items())])
+        return label_of(self.contender, self.point)
 
 
 @dataclass(frozen=True)
@@ -250,6 +250,11 @@ class StudyPlan:
         mine = data.manifest("test", folder)
         places = {d.name: d.manifest("test", folder) for d in self.data if not d.clips_of}
         return {name: place for name, place in places.items() if place not in (None, mine)}
+
+
+def label_of(contender: str, point: Mapping[str, Any]) -> str:
+    """Returns what a row is called: its contender, with what is varied."""
+    return ", ".join([contender, *(f"{k}={text(v)}" for k, v in point.items())])
 
 
 def text(value: Any) -> str:

@@ -17,22 +17,12 @@ from mtrans.measure.compare import Comparison, compare
 from mtrans.measure.intervals import Cluster
 from mtrans.measure.predictions import read_predictions
 from mtrans.study.jobs import StudyError
-from mtrans.study.plan import StudyPlan
+from mtrans.study.plan import StudyPlan, label_of
 from mtrans.study.plan_file import plan_to_dict
 from mtrans.train.run_folder import RunFolder
 
 SCHEMA = 1
 """Version of the layout of ``results.json``."""
-
-COSTS = (
-    "visual_tokens",
-    "trained_parameters",
-    "train_seconds",
-    "seconds_per_step",
-    "peak_memory_mb",
-    "training_flops",
-)
-"""Entries of run.json's cost that are averaged over the seeds."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +58,7 @@ class Row:
         reference: The row that it is compared with; None for the first.
         against: Overall score minus the reference's, paired over the seeds both have.
         against_motion: The same on the questions about motion.
-        cost: Means over seeds of :data:`COSTS`.
+        cost: Means over seeds of the numbers in run.json's ``cost``.
     """
 
     data: str
@@ -85,6 +75,11 @@ class Row:
     against: Comparison | None
     against_motion: Comparison | None
     cost: dict[str, float]
+
+    @property
+    def label(self) -> str:
+        """Its name, with what is varied; that of its variant."""
+        return label_of(self.contender, self.point)
 
 
 @dataclass(frozen=True)
@@ -198,12 +193,12 @@ def measure_seeds(
     )
 
 
-def mean_cost(costs: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Returns the means of :data:`COSTS`, as far as all runs have them."""
+def mean_cost(costs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Returns the means of the numbers that all runs have."""
     return {
-        n: float(np.mean([c[n] for c in costs]))
-        for n in COSTS
-        if all(c.get(n) is not None for c in costs)
+        name: float(np.mean([cost[name] for cost in costs]))
+        for name in (costs[0] if costs else ())
+        if all(isinstance(cost.get(name), int | float) for cost in costs)
     }
 
 

@@ -9,18 +9,16 @@ Entropy is in nats: 0 is one mask alone, log M all alike. A run starts on the un
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrans.core.files import read_jsonl, write_text
+from mtrans.core.files import read_jsonl
 from mtrans.core.records import Sample
-from mtrans.core.settings import ModelSettings
+from mtrans.core.settings import ModelSettings, RunSettings
 from mtrans.study.collect import choose
 from mtrans.study.jobs import StudyError, measurable
 from mtrans.study.plan import StudyPlan, Variant
@@ -56,6 +54,11 @@ class LayerFound:
     agreement: float | None
     varies: float
 
+    @property
+    def name(self) -> str:
+        """Family and layer."""
+        return f"{self.family} {self.layer}"
+
 
 @dataclass(frozen=True)
 class RoutingFound:
@@ -64,10 +67,10 @@ class RoutingFound:
     Attributes:
         contender: Its label.
         questions: Test questions looked at.
-        layers: Its routers.
+        layers: Its routers, in the order of the model's modules.
         steps: Logged steps of training.
-        entropy: By seed float[steps, routers], in nats, in the order of the model's modules.
-        drift: By seed: largest change of a router's entropy over the last quarter of training.
+        entropy: By seed float[steps, routers], in nats.
+        drift: By seed, each router's largest change of entropy over the last quarter of training.
     """
 
     contender: str
@@ -75,7 +78,18 @@ class RoutingFound:
     layers: list[LayerFound]
     steps: list[int]
     entropy: dict[int, list[list[float]]]
-    drift: dict[int, float] = field(default_factory=dict)
+    drift: dict[int, list[float]] = field(default_factory=dict)
+
+    @property
+    def routers(self) -> list[str]:
+        """Names of the routers."""
+        return [layer.name for layer in self.layers]
+
+    @property
+    def mean_entropy(self) -> NDArray[np.float64]:
+        """float[steps, routers], over the seeds that logged the same steps."""
+        alike = [v for v in self.entropy.values() if len(v) == len(self.steps)]
+        return np.mean(alike, axis=0) if self.steps else np.empty((0, len(self.layers)))
 
 
 def study_routing(plan: StudyPlan, folder: Path, per_type: int = PER_TYPE) -> list[RoutingFound]:
@@ -95,7 +109,7 @@ def study_routing(plan: StudyPlan, folder: Path, per_type: int = PER_TYPE) -> li
         runs = {}
         for seed in plan.seeds if chosen is not None else ():
             run = RunFolder(folder / plan.job(variant, chosen or {}, seed, folder).name)
-            if measurable(run) and _routed(run.settings().model):
+            if measurable(run) and _routed(run.settings()):
                 runs[seed] = run
         if runs:
             found.append(_contender(plan, variant, runs, folder, per_type))
@@ -104,8 +118,11 @@ def study_routing(plan: StudyPlan, folder: Path, per_type: int = PER_TYPE) -> li
     return found
 
 
-def _routed(model: ModelSettings) -> bool:
-    return model.connector == "mqt" and model.routing != "off" and model.vision
+def _routed(settings: RunSettings) -> bool:
+    """Whether there is something to choose between; a single frame has no other to look at."""
+    model = settings.model
+    idle = ("off", "temporal") if settings.frames.count == 1 else ("off",)
+    return model.connector == "mqt" and model.vision and model.routing not in idle
 
 
 def _contender(
@@ -119,9 +136,10 @@ def _contender(
     by_seed = {seed: routes(load_predictor(run.path), samples) for seed, run in runs.items()}
     types = [s.type or "none" for s in samples]
     model = next(iter(runs.values())).settings().model
+    # the log has each layer's spatial router before its temporal one
+    keys = sorted(next(iter(by_seed.values())), key=lambda key: (key[1], key[0]))
     layers = [
-        layer_found(*key, {s: r[key] for s, r in by_seed.items()}, types, model)
-        for key in next(iter(by_seed.values()))
+        layer_found(*key, {s: r[key] for s, r in by_seed.items()}, types, model) for key in keys
     ]
     logs = {seed: _entropies(run) for seed, run in runs.items()}
     steps, entropy = next(iter(logs.values()))[0], {seed: e for seed, (_, e) in logs.items()}
@@ -183,60 +201,6 @@ def _entropies(run: RunFolder) -> tuple[list[int], list[list[float]]]:
     return [line["step"] for line in lines], [line["routing_entropy"] for line in lines]
 
 
-def _drift(values: Sequence[Sequence[float]]) -> float:
+def _drift(values: Sequence[Sequence[float]]) -> list[float]:
     late = np.array(values[3 * len(values) // 4 :])
-    return float((late.max(axis=0) - late.min(axis=0)).max()) if len(late) else 0.0
-
-
-def routing_markdown(found: Sequence[RoutingFound]) -> str:
-    """Returns the tables: each router's shares by type, agreement of seeds, entropy, drift."""
-    lines = [
-        "### routing",
-        "",
-        "Mean probability of each mask in %, over seeds, by type of question. Agreement: 1 minus"
-        " the total variation distance of two seeds on the same question. Varies: standard"
-        " deviation of the first mask's probability over questions, in points. Entropy is in nats,"
-        " at the first and the last logged step, mean over seeds, routers in the model's order;"
-        " drift is the largest change of a router's entropy in the last quarter of training.",
-        "",
-    ]
-    for one in found:
-        names = list(one.layers[0].shares) if one.layers else []
-        lines += [f"#### {one.contender} ({one.questions} questions)", ""]
-        heads = ["router", "mask", *names, "by seed", "agreement", "varies"]
-        lines += [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-        for layer in one.layers:
-            for place, mask in enumerate(layer.masks):
-                shares = [f"{100 * layer.shares[t][place]:.0f}" for t in names]
-                seeds = ", ".join(f"{100 * a[place]:.0f}" for a in layer.seeds.values())
-                ends = ["", ""]
-                if place == 0:
-                    agree = "" if layer.agreement is None else f"{layer.agreement:.2f}"
-                    ends = [agree, f"{100 * layer.varies:.1f}"]
-                head = f"{layer.family} {layer.layer}" if place == 0 else ""
-                lines.append(f"| {' | '.join([head, mask, *shares, seeds, *ends])} |")
-        lines += ["", _entropy_words(one), ""]
-    return "\n".join(lines)
-
-
-def _entropy_words(one: RoutingFound) -> str:
-    values = [v for v in one.entropy.values() if v]
-    if not values:
-        return "No entropy was logged."
-    first, last = (np.mean([v[i] for v in values], axis=0) for i in (0, -1))
-    told = ", ".join(f"{a:.2f} -> {b:.2f}" for a, b in zip(first, last, strict=True))
-    drift = ", ".join(f"{d:.2f}" for d in one.drift.values())
-    return f"Entropy of the routers over training: {told}. Drift, by seed: {drift}."
-
-
-def write_routing(found: Sequence[RoutingFound], place: Path) -> None:
-    """Writes routing.json, routing.md and routing.csv (entropy over training) into a folder."""
-    document: list[dict[str, Any]] = [asdict(one) for one in found]
-    write_text(place / "routing.json", json.dumps(document, indent=1) + "\n")
-    write_text(place / "routing.md", routing_markdown(found))
-    lines = ["contender,seed,step,router,entropy"]
-    for one in found:
-        for seed, values in one.entropy.items():
-            for step, row in zip(one.steps, values, strict=False):
-                lines += [f'"{one.contender}",{seed},{step},{i},{v}' for i, v in enumerate(row, 1)]
-    write_text(place / "routing.csv", "\n".join(lines) + "\n")
+    return (late.max(axis=0) - late.min(axis=0)).tolist() if len(late) else []

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mtrans.core.records import Score
 from mtrans.measure.compare import Comparison
 from mtrans.measure.units import is_share, shown
+from mtrans.study.costs import SIZES, cells, cost_table, known
 from mtrans.study.parts import Data
-from mtrans.study.plan import StudyPlan, text
+from mtrans.study.plan import CLIPS, FRACTION, StudyPlan, text
 from mtrans.study.results import Results, Row
 
 
@@ -23,6 +24,7 @@ def markdown(results: Results) -> str:
         rows = results.of(data.name)
         lines += [f"### {data.name}", "", *_table(results, rows), ""]
         lines += notes(results, data.name)
+        lines += cost_table(rows, [row.label for row in rows])
         own = sorted({r.overall.metric for r in rows if not is_share(r.overall.metric)})
         lines += [f"{', '.join(own)}: in its own unit, not in %.", ""] if own else []
     lines += _legend(plan)
@@ -34,18 +36,19 @@ def markdown(results: Results) -> str:
 def about(plan: StudyPlan) -> str:
     """Returns what the numbers are, in a paragraph."""
     words = []
+    part = bool({CLIPS, FRACTION} & set(plan.vary))
     if any(data.world for data in plan.data):
         words.append("Synthetic test benches with known truth.")
-    words += [f"{_clips(data)}." for data in plan.data]
-    budget = [f"{plan.frames} frames" if plan.frames else "", _budget(plan)]
+    words += [f"{_clips(data, part)}." for data in plan.data]
+    frames = f"{plan.frames} frames" if plan.frames and "frames.count" not in plan.vary else ""
+    budget = [frames, _budget(plan)]
     words.append(", ".join([b for b in budget if b] + [f"{len(plan.seeds)} seed(s)."]))
     tried = _searched(plan)
     if tried:
         words.append(f"Searched is {tried}, chosen on validation with the first seed.")
     words.append(
         "Scores in %, mean over seeds, 95 % bootstrap interval clustered by video; ± is the"
-        " standard deviation over seeds; differences are paired. Seconds are wall clock of training"
-        " on a machine that may have had other work; memory is the process's, or the GPU's part."
+        " standard deviation over seeds; differences are paired."
     )
     return " ".join(words)
 
@@ -84,6 +87,10 @@ def notes(results: Results, data: str) -> list[str]:
     if floors:
         told = "; ".join(f"{name}: {words[name]}" for name in floors)
         found += [f"Rows that see no frame and train no model: {told}.", ""]
+    outside = [r.contender for r in rows if not r.seeds and r.contender not in words]
+    if outside:
+        told = ", ".join(outside)
+        found += [f"Other systems, measured from answers that were imported: {told}.", ""]
     for name, label, differ in results.other:
         if name == data:
             found += [
@@ -156,48 +163,31 @@ def _table(results: Results, rows: Sequence[Row]) -> list[str]:
     parts = slices(rows)
     first = next(iter(plan.contenders))
     heads = ["contender", *varied, *parts, f"vs {first}", *(["against"] if varied else [])]
-    heads += [*searched, *(head for _, head, _ in _costs(rows))]
+    sizes = known(rows, SIZES)
+    heads += [*searched, *(size.head for size in sizes)]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     guess = ["chance", *("" for _ in varied), *(_chance(rows, part) for part in parts)]
     lines.append(f"| {' | '.join(guess + [''] * (len(heads) - len(guess)))} |")
     for row in rows:
-        cells = [
-            _named(results, row),
-            *(text(row.point.get(key, "")) for key in varied),
-        ]
+        line = [_named(results, row), *(text(row.point.get(key, "")) for key in varied)]
         for part in parts:
-            cells.append(_cell(part_of(row, part), row.spread if part == "all" else None))
-        cells.append(_gap(row.against))
-        cells += [row.reference or ""] if varied else []
-        cells += [text(row.chosen.get(key, "")) for key in searched]
-        for name, _, form in _costs(rows):
-            cells.append(form(row.cost[name]) if name in row.cost else "")
-        lines.append(f"| {' | '.join(cells)} |")
+            line.append(_cell(part_of(row, part), row.spread if part == "all" else None))
+        line.append(_gap(row.against))
+        line += [row.reference or ""] if varied else []
+        line += [text(row.chosen.get(key, "")) for key in searched]
+        lines.append(f"| {' | '.join([*line, *cells(row, sizes)])} |")
     return lines
 
 
 def _named(results: Results, row: Row) -> str:
     """Returns a row's contender, with what is not finished of it."""
     seeds = len(results.plan.seeds)
-    label = ", ".join([row.contender, *(f"{k}={text(v)}" for k, v in row.point.items())])
     lacks = []
     if 0 < len(row.seeds) < seeds:
         lacks.append(f"{len(row.seeds)} of {seeds} seeds")
-    if (row.data, label) in results.unsettled:
+    if (row.data, row.label) in results.unsettled:
         lacks.append("search not over")
     return f"{row.contender} ({', '.join(lacks)})" if lacks else row.contender
-
-
-def _costs(rows: Sequence[Row]) -> list[tuple[str, str, Callable[[float], str]]]:
-    """Returns (name, head, form) of the costs shown: those that some run has counted."""
-    known: list[tuple[str, str, Callable[[float], str]]] = [
-        ("visual_tokens", "visual tokens", "{:.0f}".format),
-        ("trained_parameters", "trained parameters", "{:,.0f}".format),
-        ("train_seconds", "train seconds", "{:.0f}".format),
-        ("peak_memory_mb", "peak MiB", "{:.0f}".format),
-        ("training_flops", "training GFLOPs a clip", lambda n: f"{n / 1e9:.3g}"),
-    ]
-    return [cost for cost in known if any(cost[0] in row.cost for row in rows)]
 
 
 def slices(rows: Sequence[Row]) -> list[str]:
@@ -214,9 +204,10 @@ def part_of(row: Row, part: str) -> Score | None:
     return row.motion if part == "motion" and part not in row.types else row.types.get(part)
 
 
-def _clips(data: Data) -> str:
+def _clips(data: Data, part: bool) -> str:
     if data.world:
-        return f"{data.name}: {data.train} training clips, {data.test} test clips"
+        most = "up to " if part else ""
+        return f"{data.name}: {most}{data.train} training clips, {data.test} test clips"
     return f"{data.name}: own clips"
 
 
