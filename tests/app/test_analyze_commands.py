@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import mtrans as api
+from mtrans.app import commands_analyze, commands_robustness
 from mtrans.core.calibration import CALIBRATION_FILE, read_calibration
 from mtrans.core.records import Turn
 from mtrans.data.manifest import read_manifest, write_manifest
@@ -97,10 +98,28 @@ def test_analyze_writes_the_file_and_the_report(
     assert len(read_predictions(copy / "predictions_stills.jsonl")) == 8
 
 
+@pytest.mark.slow
+def test_one_command_answers_all_questions_of_the_page(
+    mtrans: Command, copy: Path, questions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands_analyze, "FULL_CLIPS", 2)
+    monkeypatch.setattr(commands_robustness, "QUICK_CLIPS", 2)
+    assert mtrans("eval", copy, "--data", questions, "--overwrite").status == 0
+    done = mtrans("analyze", copy, "--full")
+    assert done.status == 0, done.err
+    page = (copy / "report.html").read_text()
+    short = page[page.index('<section id="short">') : page.index('<section id="results">')]
+    assert "Not measured" not in short
+    for question in ("use time?", "What disturbs it?", "maps be trusted?"):
+        assert question in short
+    assert (copy / "predictions_stills_image_model.jsonl").is_file()
+
+
 def test_mistakes_of_the_user_are_one_line(
     mtrans: Command, copy: Path, small: Path, tmp_path: Path
 ) -> None:
     one_line_error(mtrans("analyze", copy, "--only", "bais"), "did you mean 'bias'")
+    one_line_error(mtrans("analyze", copy, "--full", "--only", "bias"), "leave --only away")
     one_line_error(mtrans("analyze", copy, "--only", "perception"), "no clip's objects are known")
     one_line_error(mtrans("analyze", tmp_path), "has no predictions.jsonl")
     one_line_error(mtrans("analyze", tmp_path / "none.jsonl"), "can't be read")

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from mtrans.core.records import Prediction, Sample
     from mtrans.infer.predictor import Predictor
 
+FULL_CLIPS = 12
+"""Clips whose maps --full tests."""
+
 
 def analyze(
     run: Annotated[Path, typer.Argument(help="A run folder, or a predictions file.")],
@@ -42,6 +45,14 @@ def analyze(
         Path | None,
         typer.Option(help="Manifest of the questions, for what older predictions do not hold."),
     ] = None,
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full",
+            help="Ask the model again for all that needs it: perception, robustness --quick, and"
+            f" the maps of {FULL_CLIPS} clips.",
+        ),
+    ] = False,
     device: Device = None,
 ) -> None:
     """Say what a model is good at, where it fails, and how far its confidence can be trusted.
@@ -49,15 +60,17 @@ def analyze(
     Needs the predictions alone; only `--only perception` asks the run's model, and the image model
     it was adapted from, about the objects of the clips. Writes analysis.json beside the
     predictions, and for a run the section "Analysis" of its report.html. Parts not named by --only
-    stay as they were.
+    stay as they were. With --full the report answers all of its questions in one go.
     """
     from mtrans.app.data import predictions_of
     from mtrans.core.calibration import read_calibration
-    from mtrans.core.errors import CheckpointError
+    from mtrans.core.errors import CheckpointError, SettingsError
     from mtrans.measure.analyze import Inputs, analysis_path
     from mtrans.measure.analyze import analyze as run_analysis
     from mtrans.measure.predictions import read_predictions
 
+    if full and only:
+        raise SettingsError("--full makes all parts; leave --only away")
     path = predictions_of(run)
     inputs: dict[str, Any] = {
         "columns": column or (),
@@ -66,10 +79,15 @@ def analyze(
         "calibration": read_calibration(path.parent),
     }
     predictions = _completed(read_predictions(path), data)
-    if "perception" in (only or ()):
+    if full or "perception" in (only or ()):
         if not run.is_dir():
-            raise CheckpointError(f"'{run}' is a file; perception needs the run folder, to ask it")
-        inputs |= _ask_stills(run, predictions, device)
+            raise CheckpointError(f"'{run}' is a file; asking the model needs the run folder")
+        try:
+            inputs |= _ask_stills(run, predictions, device)
+        except SettingsError as error:
+            if not full:
+                raise
+            output.say(f"note: {error}")
     document = run_analysis(path, Inputs(predictions, **inputs), only or ())
     for name in only or document["parts"]:
         _show(name, document["parts"][name])
@@ -78,6 +96,8 @@ def analyze(
         from mtrans.report.build import build
 
         print(f"report:   {build(run)}")
+    if full:
+        _disturb_and_explain(run, device)
 
 
 def calibrate(
@@ -190,6 +210,24 @@ def _kept_answers(
 
     path = RunFolder(run).predictions(name)
     return read_predictions(evaluate(predictor, samples, path, overwrite=True).predictions)
+
+
+def _disturb_and_explain(run: Path, device: str | None) -> None:
+    """Adds to a run's report what disturbs the model and whether its maps can be trusted.
+
+    What is there already, as tested by their own commands, stays.
+    """
+    from mtrans.app.commands_explain import explain
+    from mtrans.app.commands_robustness import robustness
+    from mtrans.measure.faith import FAITHFULNESS
+    from mtrans.measure.robustness import ROBUSTNESS
+    from mtrans.train.run_folder import RunFolder, read_settings
+
+    if not (run / "robustness" / ROBUSTNESS).is_file():
+        robustness(str(run), quick=True, device=device)
+    sees = read_settings(RunFolder(run).adapter).model.vision
+    if sees and not (run / "explain" / FAITHFULNESS).is_file():
+        explain(str(run), clips=FULL_CLIPS, device=device)
 
 
 def _validation(run: Path, data: Path | None, device: str | None) -> Path:

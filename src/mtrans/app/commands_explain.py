@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mtrans.app import output
 from mtrans.app.models import Device, open_predictor
 
+if TYPE_CHECKING:
+    from mtrans.core.records import Sample
+
 
 def explain(
     run: Annotated[str, typer.Argument(help="A run folder, an adapter folder, or a backbone.")],
-    data: Annotated[Path, typer.Option(help="Manifest that has the question.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Manifest that has the question.", show_default="what the run has answered"
+        ),
+    ] = None,
     clip: Annotated[str | None, typer.Option(help="Id of the question.")] = None,
     clips: Annotated[
         int | None,
@@ -36,21 +44,23 @@ def explain(
     tells whether to trust maps of this model at all; the result stands in the run's report.html.
     docs/explain.md says how each map is made.
     """
+    from mtrans.app.commands_robustness import answered
     from mtrans.app.data import as_samples, check_model
     from mtrans.core.errors import SettingsError, did_you_mean
 
     check_model(run)
     if (clip is None) == (clips is None):
         raise SettingsError("give --clip ID for one page, or --clips N to test the maps on N clips")
+    asked = as_samples(data) if data is not None else answered(Path(run))
     if clips is not None:
-        _test_maps(run, data, clips, out, seed, device)
+        _test_maps(run, asked, clips, out, seed, device)
         return
     assert clip is not None
-    samples = {s.id: s for s in as_samples(data)}
+    samples = {s.id: s for s in asked}
     if clip not in samples:
         near = did_you_mean(clip, samples) if len(samples) < 2000 else ""
         raise SettingsError(
-            f"--clip {clip}: no such id among {len(samples)} in '{data}'{near[:200]}"
+            f"--clip {clip}: no such id among {len(samples)} in '{data or run}'{near[:200]}"
         )
     sample = samples[clip]
     output.quiet_libraries()
@@ -74,12 +84,10 @@ def explain(
 
 
 def _test_maps(
-    run: str, data: Path, clips: int, out: Path | None, seed: int, device: str | None
+    run: str, samples: list[Sample], clips: int, out: Path | None, seed: int, device: str | None
 ) -> None:
-    from mtrans.app.data import as_samples
     from mtrans.core.errors import SettingsError
 
-    samples = as_samples(data)
     output.quiet_libraries()
     from mtrans.measure.faith import FAITHFULNESS
     from mtrans.study.explain_many import drawn, explain_many

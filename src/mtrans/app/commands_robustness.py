@@ -69,7 +69,7 @@ def robustness(
     from mtrans.core.errors import SettingsError
 
     check_model(run)
-    samples = as_samples(data) if data is not None else _answered(Path(run))
+    samples = as_samples(data) if data is not None else answered(Path(run))
     if quick:
         clips, severities = clips or QUICK_CLIPS, severities or [QUICK_SEVERITY]
     output.quiet_libraries()
@@ -108,8 +108,8 @@ def robustness(
         print(f"report:     {build(predictor.run.path)}")
 
 
-def _answered(run: Path) -> list[Sample]:
-    """Returns the questions that a run has answered.
+def answered(run: Path) -> list[Sample]:
+    """Returns the questions that a run has answered, as they were asked.
 
     Raises:
         SettingsError: They are not all in its predictions, or there are none.
