@@ -130,7 +130,7 @@ def measure_compiled(case: StepCase, rounds: int, seconds: float) -> Compiled:
         return Step(replace(case, settings=replace(case.settings, train=train)), device)
 
     plain, made = step_of(False), step_of(True)
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
         began = time.perf_counter()
         for _ in range(2):
