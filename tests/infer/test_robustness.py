@@ -21,6 +21,7 @@ from mtrans.measure.predictions import read_predictions
 from mtrans.measure.robustness import robustness
 from mtrans.train.run_folder import RunFolder
 from mtrans.train.sources import video_source
+from train.small import small_settings
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +158,13 @@ def test_pgd_raises_the_loss_more_than_noise_of_the_same_bound(bound: float) -> 
     assert attacked > before
     assert attacked > loss_of(model, batch, noise).item()
     assert all(p.grad is None for p in model.parameters())
+
+
+def test_a_model_without_eyes_has_no_pixels_to_attack(small: Path, samples: list[Sample]) -> None:
+    settings = small_settings(small / "backbone", small / "cache", **{"model.vision": False})
+    blind = load_predictor(small / "backbone", settings=settings, device="cpu")
+    with pytest.raises(SettingsError, match="sees none"):
+        list(blind.predict(choices(samples)[:1], condition=Attacked("pgd", 1)))
 
 
 def test_an_attack_is_a_condition(predictor: Predictor, samples: list[Sample]) -> None:

@@ -75,7 +75,13 @@ class Attacked(Condition):
         }
 
     def pixels(self, predictor: Predictor, samples: Sequence[Sample]) -> Source | None:
-        """Returns the source that decodes: features have no pixels to change."""
+        """Returns the source that decodes: features have no pixels to change.
+
+        Raises:
+            SettingsError: The model sees no pixels.
+        """
+        if not predictor.settings.model.vision:
+            raise SettingsError(f"{self.name} needs pixels, and the text-only control sees none")
         return video_source(predictor.backbone, predictor.settings)
 
     def items(self, predictor: Predictor, items: list[Item]) -> list[Item]:
