@@ -15,7 +15,11 @@ from .conftest import Command, one_line_error
 def test_eval_prints_intervals_and_chance(mtrans: Command, run: Path, small: Path) -> None:
     done = mtrans("eval", run, "--data", small / "train.jsonl")
     assert done.status == 0
-    scores, _ = read_scores(run / "scores.json")
+    scores, document = read_scores(run / "scores.json")
+    whole, parts = (document["cost"][name] for name in ("answer_flops", "component_flops"))
+    assert list(parts) == ["vit", "qformer", "projection", "llm"]
+    assert 0.99 * whole < sum(parts.values()) <= whole
+    assert f"GFLOPs (vit {parts['vit'] / 1e9:.3g}, qformer" in done.out
     accuracy = next(s for s in scores if s.metric == "accuracy" and not s.slice)
     line = next(line for line in done.out.splitlines() if "  accuracy " in line)
     assert f"{100 * accuracy.value:.1f}" in line

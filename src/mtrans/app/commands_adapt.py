@@ -183,7 +183,8 @@ def _summary(run: RunFolder) -> None:
     info = run.info()
     cost, best = info.get("cost", {}), info.get("best")
     made = output.table("run", str(run.path), text=2)
-    made.add_row("trained parameters", f"{cost.get('trained_parameters', 0):,}")
+    trained, total = (cost.get(f"{name}_parameters", 0) for name in ("trained", "total"))
+    made.add_row("trained parameters", f"{trained:,} of {total:,}")
     made.add_row("visual tokens a clip", str(cost.get("visual_tokens", output.DASH)))
     made.add_row("steps", str(info.get("steps", output.DASH)))
     each = f"{1000 * cost.get('seconds_per_step', 0):.0f} ms a step"

@@ -92,10 +92,11 @@ def evaluate(
     )
     _print_scores(scores, f"{model} on {data}")
     if cost is not None:
+        parts = ", ".join(f"{k} {v / 1e9:.3g}" for k, v in cost.component_flops.items())
         print(
             f"one answer: {cost.first_token_ms:.0f} ms to the first token, {cost.answer_ms:.0f} ms"
             f" in all; {cost.visual_tokens} visual tokens; {(cost.answer_flops or 0) / 1e9:.3g}"
-            f" GFLOPs; peak memory {output.size(cost.peak_memory_mb * 2**20)}"
+            f" GFLOPs ({parts}); peak memory {output.size(cost.peak_memory_mb * 2**20)}"
         )
     print(f"predictions: {done.predictions}\nscores:      {scores_path(done.predictions)}")
 

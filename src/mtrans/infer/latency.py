@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from mtrans.core.errors import VideoError
 from mtrans.core.records import Sample
@@ -15,6 +15,9 @@ from mtrans.models.flops import count_flops
 from mtrans.train.cost import peak_memory
 from mtrans.train.sources import video_source
 from mtrans.train.validation import to_device
+
+COMPONENTS = ("vit", "qformer", "projection", "llm")
+"""Parts of the model that share an answer's operations among them."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class AnswerCost:
         visual_tokens: Visual tokens the LLM sees.
         answer_flops: Operations of reading clip, prompt and answer once, as torch counts them;
             None where the right answer is not known.
+        component_flops: The same by component: ``vit``, ``qformer``, ``projection``, ``llm``.
         peak_memory_mb: Highest memory of the process so far in MiB, or the GPU's.
         memory_kind: ``cuda`` or ``rss``.
     """
@@ -37,6 +41,7 @@ class AnswerCost:
     answer_flops: float | None
     peak_memory_mb: float
     memory_kind: str
+    component_flops: Mapping[str, float] = field(default_factory=dict)
 
 
 def answer_cost(predictor: Predictor, samples: Sequence[Sample]) -> AnswerCost | None:
@@ -68,16 +73,17 @@ def answer_cost(predictor: Predictor, samples: Sequence[Sample]) -> AnswerCost |
         first = 1000 * (time.monotonic() - began)
     finally:
         predictor.max_new_tokens = longest
-    count = None
+    count: dict[str, float] = {}
     if sample.answer is not None:
         batch = to_device(predictor.collate([item]), predictor.device)
-        count = count_flops(predictor.backbone.model, batch)["all"]
+        count = count_flops(predictor.backbone.model, batch)
     memory, kind = peak_memory(predictor.device)
     return AnswerCost(
         first_token_ms=round(first, 3),
         answer_ms=answered.ms or 0.0,
         visual_tokens=answered.tokens["visual"],
-        answer_flops=count,
+        answer_flops=count.get("all"),
         peak_memory_mb=round(memory, 1),
         memory_kind=kind,
+        component_flops={name: count[name] for name in COMPONENTS if name in count},
     )
