@@ -196,7 +196,7 @@ def weights_hash(model: nn.Module) -> str:
         if name.startswith("language_model."):
             flat = flat[:: max(1, flat.numel() // 1024)]
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(flat.contiguous().cpu().view(torch.uint8).numpy().tobytes())
+        digest.update(flat.contiguous().cpu().view(torch.uint8).numpy())
     return digest.hexdigest()
 
 

@@ -31,6 +31,11 @@ def hold_matrices(model: Any) -> None:
         if layer.weight.dtype == torch.float32 and id(layer.weight) not in embeddings:
             for parameter in layer.parameters(recurse=False):
                 parameter.data = parameter.data.to(torch.bfloat16)
+    for tensor in (*base.parameters(), *base.buffers()):
+        if tensor.dtype != torch.bfloat16:
+            # loaded tensors are views of the checkpoint's file, and a single one keeps all of it
+            # in this process's memory
+            tensor.data = tensor.data.clone()
     kind = next(base.parameters()).device.type
     for part in _parts(base):
         part.forward = torch.autocast(kind, torch.bfloat16)(part.forward)
