@@ -74,7 +74,7 @@ def test_a_partial_table_names_what_it_lacks(folder, grown, make_plan):
     assert "3 runs are not done" in page
     first = RunFolder(folder / "squares/mean/seed-0").info()["cost"]
     assert f"| {first['trained_parameters']:,.0f} |" in page
-    assert f"| {first['peak_memory_mb']:.0f} |" in page
+    assert f"| {first['peak_memory_mb']:,.0f} |" in page
 
 
 def test_other_settings_are_moved_away_if_wished(make_plan, tmp_path):
