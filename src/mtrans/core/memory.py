@@ -13,9 +13,9 @@ def keep_freed_memory() -> bool:
     """Has glibc keep freed memory for the next request instead of handing it to the system.
 
     Each training step and each pass of the ViT asks for the same tensors again; by default memory
-    goes back in between, and the system has to fill every page with zeros anew: measured, 5 to 13 %
-    of a training step's processor time on a CPU and 10 to 20 % of the ViT's. The peak of a step is
-    as before, the ViT's up to 7 % higher; afterwards the process stays that large.
+    goes back in between, and the system has to fill every page with zeros anew: by hand, 5 to 13 %
+    of a training step's processor time on a CPU and about 10 % of the ViT's (docs/LOG.md). The peak
+    of a step is as before, the ViT's up to 7 % higher; afterwards the process stays that large.
 
     Returns:
         Whether this process uses glibc and took it.

@@ -1,8 +1,8 @@
 """Frozen matrices in bf16, everything else in fp32, computed under autocast.
 
 What autocast would round to bf16 in every pass is kept rounded: a step computes the same numbers
-from half the memory and without the copies. Embeddings, normalisation, biases' sums and the sums
-along the layers stay fp32, and so does all that is trained.
+from half the memory and without the copies. Embeddings, normalisation and the sums along the
+layers stay fp32, and so does all that is trained.
 """
 
 from __future__ import annotations

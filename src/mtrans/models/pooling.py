@@ -52,31 +52,39 @@ class AttentionPool(TrainedWhole):
         return torch.einsum("btq,btqc->bqc", score.softmax(dim=1).to(x.dtype), x)
 
 
-class SpreadPool(TrainedWhole):
-    """Gives each query its own moments of the clip, so that the tokens together tell the order.
-
-    ``softmax over frames of x . w + a_q * u``, `u` running from 0 at the first frame to 1 at the
-    last, in time. One learned slope `a_q` a query, one learned `w[C]` for all, starting at 0. Half
-    of the queries start as the mean over the clip, half near its end: of a clip and its reversal
-    the mean is the same, and the last frame alone forgets what was before (docs/LOG.md).
+class TimedPool(TrainedWhole):
+    """Weighs the frames of each query by what is seen and by when it is seen.
 
     Args:
         width: Q-Former width `C`.
         queries: Query tokens `Q`.
     """
 
+    numbers: tuple[str, ...] = ()
+    """Learned numbers that each query has."""
+
     def __init__(self, width: int, queries: int):
         super().__init__()
         self.score = nn.Parameter(torch.empty(width))
-        self.slope = nn.Parameter(torch.empty(queries))
+        for name in self.numbers:
+            self.register_parameter(name, nn.Parameter(torch.empty(queries)))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Sets the slopes to their start."""
-        nn.init.zeros_(self.score)
-        with torch.no_grad():
-            for i, start in enumerate(SPREAD_START):
-                self.slope[i :: len(SPREAD_START)] = start
+        """Sets what is learned to its start."""
+        raise NotImplementedError
+
+    def favoured(self, along: Tensor, queries: int) -> Tensor:
+        """Scores moments, whatever is seen there.
+
+        Args:
+            along: float[B, T], relative time.
+            queries: `Q`.
+
+        Returns:
+            float[B, T, Q].
+        """
+        raise NotImplementedError
 
     def forward(self, x: Tensor, frame_mask: Tensor, times: Tensor) -> Tensor:
         """Pools over frames.
@@ -94,20 +102,36 @@ class SpreadPool(TrainedWhole):
         score = score + rearrange(masked_bias(frame_mask, score.dtype), "b t -> b t 1")
         return torch.einsum("btq,btqc->bqc", score.softmax(dim=1).to(x.dtype), x)
 
+
+class SpreadPool(TimedPool):
+    """Gives each query its own moments of the clip, so that the tokens together tell the order.
+
+    ``softmax over frames of x . w + a_q * u``, `u` running from 0 at the first frame to 1 at the
+    last, in time. One learned slope `a_q` a query, one learned `w[C]` for all, starting at 0. Half
+    of the queries start as the mean over the clip, half near its end: of a clip and its reversal
+    the mean is the same, and the last frame alone forgets what was before (docs/LOG.md).
+
+    Args:
+        width: Q-Former width `C`.
+        queries: Query tokens `Q`.
+    """
+
+    numbers = ("slope",)
+    slope: nn.Parameter
+
+    def reset_parameters(self) -> None:
+        """Sets the slopes to their start."""
+        nn.init.zeros_(self.score)
+        with torch.no_grad():
+            for i, start in enumerate(SPREAD_START):
+                self.slope[i :: len(SPREAD_START)] = start
+
     def favoured(self, along: Tensor, queries: int) -> Tensor:
-        """Scores of moments, whatever is seen there.
-
-        Args:
-            along: float[B, T], relative time.
-            queries: `Q`.
-
-        Returns:
-            float[B, T, Q].
-        """
+        """As of :class:`TimedPool`."""
         return rearrange(along, "b t -> b t 1") * _in_turn(self.slope, queries)
 
 
-class MomentsPool(SpreadPool):
+class MomentsPool(TimedPool):
     """Gives each query its own moment of the clip: start, end, or any between, sharp or wide.
 
     ``softmax over frames of x . w + a_q * u - b_q * u^2``, `u` as in :class:`SpreadPool`: a bell
@@ -120,12 +144,9 @@ class MomentsPool(SpreadPool):
         queries: Query tokens `Q`.
     """
 
-    def __init__(self, width: int, queries: int):
-        nn.Module.__init__(self)
-        self.score = nn.Parameter(torch.empty(width))
-        self.slope = nn.Parameter(torch.empty(queries))
-        self.bend = nn.Parameter(torch.empty(queries))
-        self.reset_parameters()
+    numbers = ("slope", "bend")
+    slope: nn.Parameter
+    bend: nn.Parameter
 
     def reset_parameters(self) -> None:
         """Sets the moments to their start."""
@@ -139,9 +160,9 @@ class MomentsPool(SpreadPool):
             self.slope[1::2] = 2 * bend[1::2] * middle
 
     def favoured(self, along: Tensor, queries: int) -> Tensor:
-        """As of :class:`SpreadPool`."""
-        bend = rearrange(along**2, "b t -> b t 1") * _in_turn(self.bend, queries)
-        return super().favoured(along, queries) - bend
+        """As of :class:`TimedPool`."""
+        u = rearrange(along, "b t -> b t 1")
+        return u * _in_turn(self.slope, queries) - u**2 * _in_turn(self.bend, queries)
 
 
 def _in_turn(values: Tensor, queries: int) -> Tensor:
