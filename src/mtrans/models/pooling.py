@@ -97,7 +97,7 @@ class TimedPool(TrainedWhole):
         Returns:
             float[B, Q, C].
         """
-        along = relative_time(frame_mask, times).to(self.slope.dtype)
+        along = relative_time(frame_mask, times).to(self.score.dtype)
         score = x.to(self.score.dtype) @ self.score + self.favoured(along, x.shape[2])
         score = score + rearrange(masked_bias(frame_mask, score.dtype), "b t -> b t 1")
         return torch.einsum("btq,btqc->bqc", score.softmax(dim=1).to(x.dtype), x)
