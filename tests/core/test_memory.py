@@ -1,14 +1,18 @@
-"""Freed memory is kept: what is asked for again costs no new pages."""
+"""Freed memory is kept: what is asked for again costs no new pages. Read files are let go of."""
 
 from __future__ import annotations
 
+import mmap
 import platform
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from mapped import LINUX, resident
 from mtrans.core import memory
+from mtrans.core.memory import MappedFiles
 
 FAULTS = """
 import resource
@@ -40,3 +44,30 @@ def test_another_c_library_is_left_alone(monkeypatch):
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: pytest.fail("called"))
     assert not memory.keep_freed_memory()
+
+
+@LINUX
+def test_pages_of_a_file_are_let_go_of_and_come_back(tmp_path):
+    numbers = np.arange(2**20, dtype=np.int32)
+    numbers.tofile(tmp_path / "file")
+    read = np.memmap(tmp_path / "file", np.int32, "c")  # private, as checkpoints are mapped
+    assert int(read.sum(dtype=np.int64)) == int(numbers.sum(dtype=np.int64))
+    assert resident(read) == read.nbytes
+    half = read[: len(read) // 2]
+    inner = half[1:]  # begins within a page, whose first number is another's
+    assert MappedFiles.now().let_go(inner.__array_interface__["data"][0], inner.nbytes)
+    kept = resident(read) - read.nbytes // 2
+    assert 0 <= kept <= mmap.PAGESIZE  # a system with larger pages may let go of the shared one
+    assert np.array_equal(read, numbers)
+
+
+@LINUX
+def test_memory_that_is_no_files_is_left_alone():
+    numbers = np.arange(2**20, dtype=np.int32)
+    assert not MappedFiles.now().let_go(numbers.__array_interface__["data"][0], numbers.nbytes)
+    assert np.array_equal(numbers, np.arange(2**20))
+
+
+def test_a_system_that_does_not_tell_is_left_alone():
+    read = MappedFiles(())
+    assert not read.let_go(0, 2**20)

@@ -14,10 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as some_numpy
 
+from mapped import LINUX, resident
 from mtrans import video
 from mtrans.core.errors import CacheError, VideoError
 from mtrans.core.records import Sample
 from mtrans.core.settings import FrameSettings
+from mtrans.data import shards
 from mtrans.data.clips import Clip
 from mtrans.data.content import ContentIndex
 from mtrans.data.dataset import VideoSource
@@ -356,3 +358,16 @@ def test_other_decoding_code_has_other_features(tmp_path, clips, monkeypatch):
     with (folder / "sampling.py").open("a") as file:
         file.write("# changed")
     assert len(open_cache(tmp_path).missing(samples)) == 1
+
+
+@LINUX
+def test_what_was_read_of_shards_does_not_pile_up_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "RESIDENT_BYTES", 2 << 20)
+    arrays = {str(i): np.full(1 << 18, i, np.float32) for i in range(8)}  # 1 MiB each
+    with ShardWriter(tmp_path) as writer:
+        for key, array in arrays.items():
+            writer.put(key, array, np.zeros(1))
+    store = ShardStore(tmp_path)
+    read = [store.get(key)[0] for key in arrays]
+    assert resident(read[0]) <= 4 << 20
+    assert all(np.array_equal(a, b) for a, b in zip(read, arrays.values(), strict=True))

@@ -86,3 +86,10 @@ def test_all_right_gets_the_binomial_bound_and_one_video_no_interval():
     (failures,) = bootstrap([METRICS.get("parse_failures").statistics(items)], clusters_of(items))
     assert (failures.low, failures.high) == (0, pytest.approx(1 - 0.8316, abs=1e-4))
     assert bootstrap([statistics], np.zeros(20, dtype=np.int64)) == [None]
+
+
+def test_videos_that_are_all_half_right_get_the_binomial_interval():
+    items = [choice_prediction(i, i % 2, 0) for i in range(8)]
+    statistics = METRICS.get("accuracy").statistics(items)
+    (interval,) = bootstrap([statistics], np.arange(8) // 2)
+    assert (interval.low, interval.high) == pytest.approx((0.0676, 0.9324), abs=1e-4)  # 2 of 4

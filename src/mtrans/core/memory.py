@@ -1,10 +1,12 @@
-"""What a process does with memory that it has freed."""
+"""What a process does with memory that it has freed, and with files that it has read."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import mmap
 import platform
+from dataclasses import dataclass
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of glibc's malloc.h
 
@@ -28,3 +30,48 @@ def keep_freed_memory() -> bool:
         # mapped by itself, which blocks of up to 512 MiB then no longer are
         return all((mallopt(_TRIM_THRESHOLD, 2**31 - 1), mallopt(_MMAP_THRESHOLD, 2**29)))
     return False
+
+
+@dataclass(frozen=True)
+class MappedFiles:
+    """The files that are mapped into this process's memory, as of now.
+
+    Of a mapped file all that was ever read counts as this process's memory, until the last use of
+    any part of it ends.
+
+    Attributes:
+        spans: First address and the one behind the last of each stretch.
+    """
+
+    spans: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def now(cls) -> MappedFiles:
+        """Looks; finds none where the system (not Linux) does not tell."""
+        spans = []
+        with contextlib.suppress(OSError), open("/proc/self/maps", "rb") as lines:
+            for line in lines:
+                span, _, _, _, inode, *_ = line.split()
+                if inode != b"0":
+                    low, high = span.split(b"-")
+                    spans.append((int(low, 16), int(high, 16)))
+        return cls(tuple(spans))
+
+    def let_go(self, address: int, size: int) -> bool:
+        """Takes pages out of this process's memory; they stay in the system's cache.
+
+        Whoever reads them again gets them from the file, so they must not have been written to.
+
+        Args:
+            address: Where the bytes are; of pages that they share with others nothing is done.
+            size: How many.
+
+        Returns:
+            Whether they were a file's, and the system took it.
+        """
+        first = -(-address // mmap.PAGESIZE) * mmap.PAGESIZE
+        end = (address + size) // mmap.PAGESIZE * mmap.PAGESIZE
+        if first >= end or not any(low <= first and end <= high for low, high in self.spans):
+            return False
+        pages = ctypes.c_void_p(first), ctypes.c_size_t(end - first)
+        return ctypes.CDLL(None).madvise(*pages, mmap.MADV_DONTNEED) == 0

@@ -15,6 +15,7 @@ merged. Training pads on the right, generation of a decoder-only LLM on the left
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
@@ -281,15 +282,15 @@ def pad_frames(items: Sequence[Item]) -> dict[str, Tensor]:
     Raises:
         SettingsError: Pixels and features in one batch, or frames of different size.
     """
-    clips = [_floats(frames) for _, frames, _ in items]
-    times = [_floats(when) for _, _, when in items]
+    clips = [_tensor(frames) for _, frames, _ in items]
+    times = [_tensor(when) for _, _, when in items]
     shapes = {tuple(clip.shape[1:]) for clip in clips}
     if len(shapes) != 1:
         raise SettingsError(
             f"clips of different frame shapes in one batch: {sorted(shapes, key=str)}"
         )
     longest = max(len(clip) for clip in clips)
-    stacked = clips[0].new_zeros((len(clips), longest, *clips[0].shape[1:]))
+    stacked = torch.zeros((len(clips), longest, *clips[0].shape[1:]))
     mask = torch.zeros((len(clips), longest), dtype=torch.bool)
     seconds = torch.zeros((len(clips), longest))
     for row, (clip, when) in enumerate(zip(clips, times, strict=True)):
@@ -325,10 +326,13 @@ def pad_rows(
     return ids, mask
 
 
-def _floats(values: np.ndarray | Tensor) -> Tensor:
+def _tensor(values: np.ndarray | Tensor) -> Tensor:
+    """Returns the same memory as a tensor; it is only read, as cached features have to be."""
     if isinstance(values, Tensor):
-        return values.to(dtype=torch.float32, device="cpu")
-    return torch.tensor(values, dtype=torch.float32)  # a copy: cached features are read-only
+        return values
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(values)
 
 
 def pad_id(tokenizer: Any) -> int:

@@ -11,6 +11,7 @@ take the union. A key that two have written holds the same array twice, and eith
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import socket
 import time
@@ -28,6 +29,9 @@ from mtrans.data.content import writing
 from mtrans.data.forms import FORMS, pack, stored_bytes, unpack
 
 ALIGN = 64
+
+RESIDENT_BYTES = 64 << 20
+"""What is read of the files until their pages are given back to the system's cache."""
 
 
 class Entry(NamedTuple):
@@ -57,7 +61,8 @@ class ShardStore:
         self.entries: dict[str, Entry] = {}
         self.damaged: dict[str, str] = {}
         self._seen: set[str] = set()
-        self._maps: dict[str, NDArray[np.uint8]] = {}
+        self._maps: dict[str, mmap.mmap] = {}
+        self._read = 0
         self._verified: set[str] = set()
         self.refresh()
 
@@ -106,11 +111,14 @@ class ShardStore:
         path = self.folder / f"{entry.shard}.bin"
         if entry.shard not in self._maps:
             try:
-                self._maps[entry.shard] = np.memmap(path, dtype=np.uint8, mode="r")
+                with open(path, "rb") as file:
+                    mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             except (OSError, ValueError) as error:
                 raise CacheError(f"{path}: can't be read: {error}; fill the cache again") from error
+            self._maps[entry.shard] = mapped
         size = stored_bytes(entry.shape, entry.dtype)
-        raw = self._maps[entry.shard][entry.offset : entry.offset + size]
+        self._make_room(size)
+        raw = np.frombuffer(self._maps[entry.shard], np.uint8, size, entry.offset)
         if key not in self._verified:
             if zlib.crc32(raw.data) != entry.crc:
                 raise CacheError(
@@ -120,6 +128,17 @@ class ShardStore:
             self._verified.add(key)
         array = unpack(raw, entry.shape, entry.dtype)
         return array, np.array(entry.times, dtype=np.float64)
+
+    def _make_room(self, size: int) -> None:
+        """Bounds the memory that mapped files take; arrays handed out are read anew where needed.
+
+        Otherwise all that was ever read would count as this process's memory.
+        """
+        self._read += size
+        if self._read > RESIDENT_BYTES and hasattr(mmap, "MADV_DONTNEED"):
+            self._read = size
+            for mapped in self._maps.values():
+                mapped.madvise(mmap.MADV_DONTNEED)
 
     def remove_damaged(self) -> None:
         """Deletes damaged shards, so that what was in them is computed again."""

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import beta
 
 from mtrans.core.files import write_text
+from mtrans.measure.intervals import binomial
 
 SCHEMA = 1
 """Version of the layout of ``faithfulness.json``."""
@@ -25,8 +25,6 @@ FAITHFULNESS = "faithfulness.json"
 
 CHANCE = 0.05
 """Share of clips on which a random map would win by one curve, and at most by both."""
-
-LEVEL = 0.95
 
 
 def faith(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -67,14 +65,6 @@ def write_faith(lines: Sequence[dict[str, Any]], path: Path) -> dict[str, Any]:
     document = faith(lines)
     write_text(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     return document
-
-
-def binomial(hits: int, n: int) -> tuple[float, float]:
-    """Returns the exact (Clopper-Pearson) interval of a share."""
-    tail = (1 - LEVEL) / 2
-    low = 0.0 if hits == 0 else float(beta.ppf(tail, hits, n - hits + 1))
-    high = 1.0 if hits == n else float(beta.ppf(1 - tail, hits + 1, n - hits))
-    return low, high
 
 
 def _mean(values: Any) -> float:

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.stats import beta
 
 from mtrans.core.records import Prediction
 from mtrans.measure.metrics import Array, Statistics
@@ -110,9 +111,9 @@ def bootstrap(
 ) -> list[Interval | None]:
     """Returns a clustered percentile interval and standard error for each metric.
 
-    Where all items of a fraction score 0, or all score 1, all replicates are alike and the
-    percentile interval would have no width; the open end is then the exact binomial
-    (Clopper-Pearson) bound with videos as trials.
+    Where every video scores alike (all 0, all 1, or half of each one's questions right), all
+    replicates are alike and the percentile interval would have no width; it is then the exact
+    binomial (Clopper-Pearson) interval with videos as trials.
 
     Args:
         statistics: Metrics of the same n items.
@@ -156,12 +157,26 @@ def interval_of(
     Args:
         values: The replicates.
         level: Share of the interval.
-        point: The metric itself, for the bound at 0 and 1 (see :func:`bootstrap`).
+        point: The metric itself where it is a fraction, for replicates that are all alike (see
+            :func:`bootstrap`).
         groups: Videos, for the same.
     """
     tail = (1 - level) / 2
     low, high = (float(v) for v in np.quantile(values, [tail, 1 - tail]))
-    if point in (0.0, 1.0) and low == high and groups:
-        reach = 1 - tail ** (1 / groups)
-        low, high = (0.0, reach) if point == 0 else (1 - reach, 1.0)
+    if point is not None and low == high and groups:
+        low, high = binomial(point * groups, groups, level)
     return Interval(low, high, float(np.std(values, ddof=1)))
+
+
+def binomial(hits: float, n: int, level: float = LEVEL) -> tuple[float, float]:
+    """Returns the exact (Clopper-Pearson) interval of a share.
+
+    Args:
+        hits: How many of `n`; a fraction where trials can be right in part.
+        n: Trials.
+        level: Share of the interval.
+    """
+    tail = (1 - level) / 2
+    low = float(beta.ppf(tail, hits, n - hits + 1)) if hits > 0 else 0.0
+    high = float(beta.ppf(1 - tail, hits + 1, n - hits)) if hits < n else 1.0
+    return low, high

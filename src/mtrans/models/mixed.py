@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from mtrans.core.memory import MappedFiles
 
 
 def hold_matrices(model: Any) -> None:
@@ -27,18 +29,25 @@ def hold_matrices(model: Any) -> None:
     """
     base = model.get_base_model() if hasattr(model, "peft_config") else model
     embeddings = {id(m.weight) for m in base.modules() if isinstance(m, nn.Embedding)}
+    files = MappedFiles.now()
     for layer in _frozen_layers(base):
         if layer.weight.dtype == torch.float32 and id(layer.weight) not in embeddings:
             for parameter in layer.parameters(recurse=False):
-                parameter.data = parameter.data.to(torch.bfloat16)
+                _replace(parameter, parameter.data.to(torch.bfloat16), files)
     for tensor in (*base.parameters(), *base.buffers()):
         if tensor.dtype != torch.bfloat16:
-            # loaded tensors are views of the checkpoint's file, and a single one keeps all of it
-            # in this process's memory
-            tensor.data = tensor.data.clone()
+            _replace(tensor, tensor.data.clone(), files)
     kind = next(base.parameters()).device.type
     for part in _parts(base):
         part.forward = torch.autocast(kind, torch.bfloat16)(part.forward)
+
+
+def _replace(tensor: Tensor, made: Tensor, files: MappedFiles) -> None:
+    """Gives a loaded tensor new memory, and lets go of what it was: a view of its checkpoint."""
+    loaded = tensor.data
+    tensor.data = made
+    if loaded.device.type == "cpu":
+        files.let_go(loaded.data_ptr(), loaded.nbytes)
 
 
 def _frozen_layers(base: Any) -> Iterator[nn.Linear]:
