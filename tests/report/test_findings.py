@@ -27,6 +27,14 @@ def back(low: float) -> dict[str, Any]:
     return row | {"followed": 0.8, "followed_low": 0.6, "followed_high": 0.9}
 
 
+def seen(low: float) -> dict[str, Any]:
+    stills = {"accuracy": 0.96, "low": 0.95, "high": 0.97, "n": 500}
+    told = {"errors": {"reasoning": 30, "perception": 10}, "difference": 0.05}
+    told |= {"low": low, "high": 0.1, "seen_when_wrong": 0.75, "seen_when_right": 0.8}
+    unlearned = {**stills, "accuracy": 0.5, "low": 0.48, "high": 0.52}
+    return {"own": {**told, "stills": unlearned}, "image_model": {**told, "stills": stills}}
+
+
 ANALYSIS: dict[str, Any] = {
     "schema": 1,
     "data": "physics",
@@ -111,3 +119,18 @@ def test_nothing_and_damage_are_one_line(
     assert main(["write", str(tmp_path)]) == 1
     assert "is damaged" in capsys.readouterr().err
     assert main([]) == 2
+
+
+def test_whether_seeing_explains_mistakes_follows_its_interval(tmp_path: Path) -> None:
+    told = {}
+    for name, lows in {"none": (-0.02, -0.01), "all": (0.01, 0.02), "some": (-0.02, 0.02)}.items():
+        analysis = copy.deepcopy(ANALYSIS)
+        seeds = {str(seed): seen(low) for seed, low in enumerate(lows)}
+        analysis["contenders"]["mtrans"]["perception"] = seeds
+        told[name] = page(tmp_path / name, analysis)
+    assert all("Of 80 mistakes 60 (75.0 %)" in text for text in told.values())
+    assert all("unlearns answers about stills" in text for text in told.values())
+    assert "is not shown in any seed" in told["none"]
+    assert "Seeing matters" in told["all"]
+    assert "differs between seeds" in told["some"]
+    assert "| 1 | 40 | 75.0 % | 80.0 % | +5.0 points (2.0 to 10.0) |" in told["all"]

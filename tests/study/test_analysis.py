@@ -9,9 +9,11 @@ import pytest
 
 from mtrans.app.findings import main
 from mtrans.core.errors import MTransError
+from mtrans.core.files import file_hash
+from mtrans.measure.analyze import SCHEMA as ANALYSIS_SCHEMA
 from mtrans.measure.directions import directions
 from mtrans.measure.predictions import read_predictions, write_predictions
-from mtrans.study.analysis import collect_analysis
+from mtrans.study.analysis import SEEN, collect_analysis
 from mtrans.study.plan import StudyPlan
 from mtrans.study.plan_file import plan_from_dict
 from report.run_folder_factory import make_run
@@ -46,6 +48,12 @@ def test_seeds_are_pooled_and_folders_are_searched(plan: StudyPlan, folder: Path
         write_predictions(run / "order" / f"{name}.jsonl", answers)
     finish(run / "order" / "reverse-5.jsonl")  # the other one is still being made
     (run / "ood.json").write_text(json.dumps({"schema": 1, "known": 9, "rows": []}))
+    part = {key: 0.5 for key in SEEN} | {"errors": {"reasoning": 3}, "answers": {"accuracy": 0.9}}
+    asked = {"parts": {"perception": {**part, "image_model": part}}, "schema": ANALYSIS_SCHEMA}
+    asked["sha256"] = file_hash(run / "predictions.jsonl")
+    (run / "analysis.json").write_text(json.dumps(asked))
+    other = folder / "physics/mtrans/seed-0/analysis.json"  # of other predictions
+    other.write_text(json.dumps({**asked, "sha256": "0"}))
     found = collect_analysis(plan, folder)
     assert set(found["contenders"]) == {"mtrans", "text"}
     assert found["made"] == {"commits": ["0123456"], "date": "2026-01-02"}
@@ -58,6 +66,8 @@ def test_seeds_are_pooled_and_folders_are_searched(plan: StudyPlan, folder: Path
     assert [r["name"] for r in mtrans["temporal"]["rows"]] == ["reverse"]
     assert mtrans["temporal"]["by_seed"] == {1: 0.0}  # the same answers: order changes nothing
     assert mtrans["ood"] == {"seed": 1, "known": 9, "rows": []}
+    assert set(mtrans["perception"]) == {1}
+    assert mtrans["perception"][1]["image_model"]["stills"] == {"accuracy": 0.9}
     assert "ood" not in found["contenders"]["text"]
     assert mtrans["calibration"]["scores"]["raw"][0]["n"] == 240
 

@@ -17,7 +17,15 @@ from typing import Any
 
 from mtrans.core.errors import MTransError
 from mtrans.measure.sayings import ends, pc
-from mtrans.report.findings_analysis import calibration, order, routes, strange, true_maps, worn
+from mtrans.report.findings_analysis import (
+    calibration,
+    order,
+    routes,
+    seeing,
+    strange,
+    true_maps,
+    worn,
+)
 
 HEAD = """# Findings
 
@@ -74,7 +82,7 @@ def findings(folder: Path) -> str:
         raise MTransError(f"'{folder}' holds no results.json and no analysis/*.json")
     parts = [Finding(*f) for d in analyses for f in order(d)]
     parts += [*_whole(studies), _ablation(studies)]
-    for make in (routes, worn, calibration, true_maps, strange):
+    for make in (seeing, routes, worn, calibration, true_maps, strange):
         parts += [Finding(*f) for d in analyses for f in make(d)]
     made = "".join(_made(d) for d in analyses)
     return HEAD + made + "".join(_text(n, part) for n, part in enumerate(parts, 1))

@@ -96,6 +96,47 @@ def _order_row(name: str, found: Found, row: Found) -> list[str]:
     return [name, seeds, row["name"], change, stay, size, followed]
 
 
+def seeing(document: Found) -> Iterator[Entry]:
+    """Do mistakes come from not seeing, or from what is made of it?"""
+    found = document["contenders"].get(FIRST, {}).get("perception")
+    if not found:
+        return
+    image = next(iter(found.values()))["image_model"]["stills"]
+    own = [each["own"]["stills"] for each in found.values()]
+    wrong = sum(sum(each["own"]["errors"].values()) for each in found.values())
+    reasoned = sum(each["image_model"]["errors"]["reasoning"] for each in found.values())
+    lines = [
+        "Asked what there is to see in the same clips, the image model is right in"
+        f" {_accuracy(image)} of {image['n']} answers; adapted, by seed, in"
+        f" {', '.join(map(_accuracy, own))}."
+    ]
+    if all(o["high"] < image["low"] for o in own):
+        lines.append("Training on questions about motion unlearns answers about stills.")
+    lines.append(
+        f"Of {wrong} mistakes {reasoned} ({pc(reasoned / max(1, wrong))}) are about clips of which"
+        " the image model tells every object rightly."
+    )
+    matters = [each["image_model"]["low"] > 0 for each in found.values()]
+    if all(matters):
+        lines.append("Seeing matters: right answers are more often about such clips than mistakes.")
+    elif any(matters):
+        lines.append("Whether mistakes come from not seeing differs between seeds.")
+    else:
+        lines.append("That mistakes come from not seeing is not shown in any seed.")
+    table = [["seed", "mistakes", "mistakes about such clips", "right answers", "difference"]]
+    for seed, each in found.items():
+        by = each["image_model"]
+        told = [pc(by["seen_when_wrong"]), pc(by["seen_when_right"])]
+        gap = f"{100 * by['difference']:+.1f} points{ends(by['low'], by['high'])}"
+        table.append([str(seed), str(sum(by["errors"].values())), *told, gap])
+    title = f"Seeing or reasoning: where mistakes come from (`{FIRST}`, `{document['data']}`)"
+    yield title, lines, table, "mtrans analyze RUN --only perception"
+
+
+def _accuracy(score: Found) -> str:
+    return f"{pc(score['accuracy'])}{ends(score['low'], score['high'])}"
+
+
 def routes(document: Found) -> Iterator[Entry]:
     """Does the router of DAR decide, and did it learn to?"""
     for name, contender in document["contenders"].items():

@@ -3,8 +3,8 @@
     runs of a study --collect--> analysis/<world>.json --write--> docs/FINDINGS.md
 
 Directions and calibration are measured here from the runs' answers. What needs a model was done by
-`mtrans robustness`, `mtrans explain --clips` and `mtrans ood`, and is taken from the run folders
-that have it, with the commands that made it.
+`mtrans robustness`, `mtrans explain --clips`, `mtrans analyze --only perception` and `mtrans ood`,
+and is taken from the run folders that have it, with the commands that made it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from mtrans.core.errors import MTransError
 from mtrans.core.files import make_folder, write_text
 from mtrans.core.records import Prediction
+from mtrans.measure.analyze import analysis_path, read_analysis
 from mtrans.measure.directions import directions
 from mtrans.measure.intervals import RESAMPLES
 from mtrans.measure.predictions import read_predictions
@@ -47,8 +48,8 @@ def collect_analysis(plan: StudyPlan, folder: Path) -> dict[str, Any]:
         ``data``, ``world``, ``clips`` (training), ``seeds``, ``made`` (commits and date of the
         runs) and ``contenders``: by name ``directions``, ``temporal`` (over all seeds tested),
         ``calibration``, ``routing`` (entropy of each router at the first and the last logged step,
-        by seed), ``robustness``, ``maps``, ``ood`` (each with ``seed``); what is not there is left
-        out.
+        by seed), ``perception`` (by seed), ``robustness``, ``maps``, ``ood`` (each with ``seed``);
+        what is not there is left out.
 
     Raises:
         StudyError: Nothing of it is finished.
@@ -105,6 +106,7 @@ def _contender(runs: Mapping[int, RunFolder]) -> dict[str, Any]:
         "senses": {s: found["sense"] for s, found in single.items() if found},
         "temporal": _temporal(runs),
         "routing": {s: found for s, run in runs.items() if (found := _routing(run))},
+        "perception": {s: part for s, run in runs.items() if (part := _perception(run))},
         **_gathered(runs),
     }
 
@@ -164,6 +166,24 @@ def _routing(run: RunFolder) -> list[list[float]] | None:
     lines = _lines(run.path / "log.jsonl")
     known = [line["routing_entropy"] for line in lines if line.get("routing_entropy")]
     return [known[0], known[-1]] if known else None
+
+
+SEEN = ("errors", "seen", "seen_when_right", "seen_when_wrong", "difference", "low", "high")
+"""What is kept of the part `perception` of a run's analysis, with the accuracy on stills."""
+
+
+def _perception(run: RunFolder) -> dict[str, Any] | None:
+    """Returns whether mistakes come from not seeing, by its own answers and the image model's."""
+    predictions = run.predictions()
+    document = read_analysis(analysis_path(predictions), predictions) or {}
+    own = document.get("parts", {}).get("perception", {})
+    models = {"own": own, "image_model": own.get("image_model", {})}
+    if not all("errors" in found for found in models.values()):
+        return None
+    return {
+        name: {**{key: found[key] for key in SEEN}, "stills": found["answers"]}
+        for name, found in models.items()
+    }
 
 
 def _gathered(runs: Mapping[int, RunFolder]) -> dict[str, Any]:
