@@ -351,29 +351,19 @@ def load_predictor(
     kept = pick_kept(
         settings.dtype if dtype == "auto" else dtype, where, precision=settings.train.precision
     )
-    if folder is None:
-        backbone = load_backbone(
-            settings.backbone,
-            settings.model,
-            device=where,
-            dtype=kept.dtype,
-            mixed=kept.mixed,
-            quantize=settings.quantize,
-            offload=settings.offload,
-        )
-    else:
-        # the adapter's own record of its backbone and switches is what its weights fit
-        record = read_adapter(folder)
-        backbone = load_backbone(
-            record.backbone,
-            record.model,
-            adapter=folder,
-            device=where,
-            dtype=kept.dtype,
-            mixed=kept.mixed,
-            quantize=settings.quantize,
-            offload=settings.offload,
-        )
+    # the adapter's own record of its backbone and switches is what its weights fit
+    fits = settings if folder is None else read_adapter(folder)
+    backbone = load_backbone(
+        fits.backbone,
+        fits.model,
+        adapter=folder,
+        device=where,
+        dtype=kept.dtype,
+        mixed=kept.mixed,
+        quantize=settings.quantize,
+        offload=settings.offload,
+    )
+    if folder is not None:
         backbone.model.to(where)
     backbone.model.eval()
     calibration = read_calibration(run.path) if run is not None and calibrated else None
