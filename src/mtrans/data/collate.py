@@ -290,11 +290,12 @@ def pad_frames(items: Sequence[Item]) -> dict[str, Tensor]:
             f"clips of different frame shapes in one batch: {sorted(shapes, key=str)}"
         )
     longest = max(len(clip) for clip in clips)
-    stacked = torch.zeros((len(clips), longest, *clips[0].shape[1:]))
+    stacked = torch.empty((len(clips), longest, *clips[0].shape[1:]))
     mask = torch.zeros((len(clips), longest), dtype=torch.bool)
     seconds = torch.zeros((len(clips), longest))
     for row, (clip, when) in enumerate(zip(clips, times, strict=True)):
         stacked[row, : len(clip)] = clip
+        stacked[row, len(clip) :] = 0.0
         mask[row, : len(clip)] = True
         seconds[row, : len(clip)] = when
         seconds[row, len(clip) :] = when[-1]
