@@ -46,7 +46,7 @@ def _replace(tensor: Tensor, made: Tensor, files: MappedFiles) -> None:
     """Gives a loaded tensor new memory, and lets go of what it was: a view of its checkpoint."""
     loaded = tensor.data
     tensor.data = made
-    if loaded.device.type == "cpu":
+    if loaded.device.type == "cpu" and type(loaded) is Tensor:  # one without numbers has no place
         files.let_go(loaded.data_ptr(), loaded.nbytes)
 
 
