@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO_OUT ?= runs/demo
+TEST_PROCESSES ?= 2
 
 .PHONY: help demo test test-slow lint format docs findings results benchmarks clean
 
@@ -19,7 +20,7 @@ demo: $(STAMP)   ## the whole job on the embedded model, on synthetic clips
 	$(BIN)/mtrans demo --out $(DEMO_OUT)
 
 test: $(STAMP) lint   ## the quick test suite
-	$(BIN)/python -m pytest -q -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadfile -m "not slow"
 
 test-slow: $(STAMP)   ## the tests that take minutes
 	$(BIN)/python -m pytest -q -m slow
