@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats.contingency import association
@@ -140,6 +142,31 @@ def test_groups_are_dealt_to_videos_not_to_questions() -> None:
     gap = accuracy_gap(items, [p.group for p in items], resamples=50)
     assert gap.value == pytest.approx(0.5)
     assert gap.p > 0.2
+
+
+def test_candidates_of_each_questions_own_make_no_table_of_all_pairs() -> None:
+    own = [
+        choice_prediction(i, 0, i % 2, choices=(f"right {i}", f"wrong {i}"), speaker=NAMES[i % 2])
+        for i in range(3000)
+    ]
+    speakers = [p.speaker for p in own]
+    assert odds_gap(own, speakers, resamples=20) is None  # no right answer occurs twice
+    shared = clips(200, 3, answer=reads_speaker)
+    alone = odds_gap(shared, [p.speaker for p in shared], resamples=20)
+    both = [*shared, *(replace(p, id=f"own {p.id}", type="q") for p in own)]
+    found = odds_gap(both, [p.speaker for p in both], resamples=20)
+    assert (found.value, found.where) == (alone.value, alone.where)
+
+
+def test_a_group_of_one_video_has_no_accuracy_where_it_is_not_drawn() -> None:
+    items = [choice_prediction(i, 0, int(i % 5 == 0), speaker="many") for i in range(200)]
+    items += [
+        choice_prediction(i, 0, int(i > 207), speaker="one", video="/clips/same.mp4")
+        for i in range(200, 210)
+    ]
+    gap = accuracy_gap(items, [p.speaker for p in items], resamples=300)
+    assert gap.value == pytest.approx(0)
+    assert gap.high < 0.2  # was 0.8: in a third of the draws it had none right
 
 
 def test_columns_are_words_and_a_wrong_name_is_told() -> None:

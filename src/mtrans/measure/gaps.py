@@ -78,7 +78,8 @@ def accuracy_gap(
     def spread(counts: Array) -> Array:  # float[..., g, 2]
         size = counts.sum(axis=-1)
         accuracy = counts[..., 1] / np.maximum(size, 1e-12)
-        return _reach(np.where(enough, accuracy, np.nan))
+        # a group of one video may be in no draw; it then has no accuracy, rather than none right
+        return _reach(np.where(enough & (size > 0), accuracy, np.nan))
 
     return _gap(predictions, numbers, outcomes, (len(enough), 2), spread, resamples, seed)
 
@@ -124,31 +125,38 @@ def odds_gap(
 def _odds_of_type(
     predictions: Sequence[Prediction], groups: Sequence[str], resamples: int, seed: int
 ) -> Gap | None:
-    names = sorted({str(truth(p)) for p in predictions} | {said(p) or "" for p in predictions})
-    index = {name: i for i, name in enumerate(names)}
-    k = len(names)
-    pairs = [(index[str(truth(p))], index[said(p) or ""]) for p in predictions]
-    outcomes = np.array([y * k + c for y, c in pairs], dtype=np.int64)
     numbers = np.unique(np.asarray(groups), return_inverse=True)[1]
-    shape = (int(numbers.max()) + 1, k * k)
-    counts = _counts(numbers, outcomes, shape)
-    sizes = counts.reshape(*shape[:1], k, k).sum(axis=-1)
-    enough = sizes >= FEWEST  # bool[g, y]
-    if not (enough.sum(axis=0) >= 2).any():
+    truths, wanted = np.unique([str(truth(p)) for p in predictions], return_inverse=True)
+    sizes = _counts(numbers, wanted, (int(numbers.max()) + 1, len(truths)))
+    compared = (sizes >= FEWEST).sum(axis=0) >= 2
+    if not compared.any():
         return None
+    # right answers that no two groups share are left out: where each question has candidates of
+    # its own they are as many as there are questions, and a table of them is as large as squared
+    keep = np.flatnonzero(compared[wanted]).tolist()
+    predictions, numbers = [predictions[i] for i in keep], numbers[keep]
+    truths, wanted = np.unique(truths[wanted[keep]], return_inverse=True)
+    answers, given = np.unique([said(p) or "" for p in predictions], return_inverse=True)
+    table_of = (len(truths), len(answers))
+    outcomes = wanted * len(answers) + given
+    shape = (len(sizes), len(truths) * len(answers))
+    counts = _counts(numbers, outcomes, shape)
+    enough = counts.reshape(len(sizes), *table_of).sum(axis=-1) >= FEWEST  # bool[g, y]
 
     def rates(counts: Array) -> Array:  # float[..., g, y, c]
-        table = counts.reshape(*counts.shape[:-1], k, k)
+        table = counts.reshape(*counts.shape[:-1], *table_of)
         size = table.sum(axis=-1, keepdims=True)
-        return np.where(enough[..., None], table / np.maximum(size, 1e-12), np.nan)
+        known = enough[..., None] & (size > 0)
+        return np.where(known, table / np.maximum(size, 1e-12), np.nan)
 
     def spread(counts: Array) -> Array:
-        return np.nanmax(_reach(np.moveaxis(rates(counts), -3, -1)), axis=(-2, -1))
+        return _reach(np.moveaxis(rates(counts), -3, -1)).max(axis=(-2, -1))
 
     reach = _reach(np.moveaxis(rates(counts), -3, -1))  # [y, c]
-    y, c = np.unravel_index(int(np.nanargmax(reach)), reach.shape)
+    y, c = np.unravel_index(int(reach.argmax()), reach.shape)
     gap = _gap(predictions, numbers, outcomes, shape, spread, resamples, seed)
-    return gap._replace(where=(names[y], names[c] or "no answer"), groups=int(enough.any(1).sum()))
+    where = (str(truths[y]), str(answers[c]) or "no answer")
+    return gap._replace(where=where, groups=int(enough.any(1).sum()))
 
 
 def _reach(values: Array) -> Array:
