@@ -62,3 +62,24 @@ def test_settings_command(mtrans: Command) -> None:
 @pytest.mark.parametrize("baseline", ["text", "single", "mean", "concat"])
 def test_settings_of_baselines(mtrans: Command, baseline: str) -> None:
     assert mtrans("settings", "frames", "--baseline", baseline).status == 0
+
+
+def test_commands_in_the_docs_have_the_options_they_are_shown_with() -> None:
+    """A line of a code block that begins with `mtrans` must be one that the program takes."""
+    known = {
+        path: {part for p in parameters(command) for part in p.name.replace(" / ", " ").split()}
+        for path, command in commands(app)
+    }
+    seen = 0
+    for page in [DOCS.parent.parent / "README.md", *DOCS.parent.glob("*.md")]:
+        blocks = page.read_text(encoding="utf-8").split("```")[1::2]
+        for line in "\n".join(blocks).replace("\\\n", " ").splitlines():
+            if not line.startswith("mtrans ") or page.name == "LOG.md":
+                continue
+            words = line.partition(" #")[0].split()[1:]
+            path = " ".join(words[:2]) if " ".join(words[:2]) in known else words[0]
+            given = {word for word in words if word.startswith("--")} - {"--version", "--help"}
+            if path in known:
+                assert given <= known[path], f"{page.name}: {line}"
+                seen += 1
+    assert seen > 20

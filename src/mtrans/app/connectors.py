@@ -33,7 +33,7 @@ on the same frozen image model, read the same question, and go through one train
 scoring and one evaluation, so that only the temporal design differs:
 
 ```
-mtrans adapt --train train.jsonl --out runs/a --set model.connector=video_qformer
+mtrans adapt --data train.jsonl --out runs/a --set model.connector=video_qformer
 mtrans study run plan.yaml --out runs/study  # contenders: {mqt: , concat: , video_qformer: }
 ```
 
