@@ -177,6 +177,12 @@ def test_a_bin_that_is_all_right_has_an_interval_with_width() -> None:
     assert 0.8 < row["accuracy_low"] < 0.95
 
 
+def test_draws_of_answers_without_probabilities_do_not_count() -> None:
+    scored = choice_prediction(0, 0, 0, choices=YES_NO, probabilities=(0.7, 0.3))
+    (score,) = measure([scored, choice_prediction(1, 0, None, choices=YES_NO)], ["nll"])
+    assert score.value == score.low == score.high == pytest.approx(-np.log(0.7))
+
+
 def test_without_probabilities_there_is_nothing_to_measure() -> None:
     items = [choice_prediction(i, 0, 0) for i in range(5)]
     with pytest.raises(PredictionsError, match="probabilities"):

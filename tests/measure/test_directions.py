@@ -46,6 +46,18 @@ def test_a_guesser_has_neither() -> None:
     assert "not shown to see motion" in sayings.of_directions(found)[-1]
 
 
+def test_few_answers_along_the_line_say_little_of_the_sense() -> None:
+    def asked(seen: int) -> dict:
+        items = [choice_prediction(i, 0, 0 if i < seen else 2, choices=WAYS) for i in range(60)]
+        return directions(items)  # type: ignore[return-value]
+
+    six = asked(6)
+    assert (six["sense"], six["sense_n"]) == (1.0, 6)
+    assert six["sense_low"] == pytest.approx(0.541, abs=1e-3)  # Clopper-Pearson, 6 of 6
+    none = asked(0)
+    assert (none["sense_n"], none["sense_low"], none["sense_high"]) == (0, 0.0, 1.0)
+
+
 def test_other_questions_do_not_count() -> None:
     assert directions(answers(19, lambda right, rng: right)) is None
     two = [choice_prediction(i, 0, 0, choices=("left", "right")) for i in range(40)]

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from mtrans.core.records import Prediction
 from mtrans.measure.intervals import RESAMPLES, bootstrap, clusters_of
-from mtrans.measure.metrics import Array, Statistics, said, truth
+from mtrans.measure.metrics import Array, Statistics, mean_of, said, truth
 from mtrans.measure.reversal import OPPOSITE
 
 FEWEST = 20
@@ -63,12 +63,13 @@ def directions(
 
 def _scored(part: Sequence[Prediction], *, resamples: int, seed: int) -> dict[str, Any]:
     rows = np.array([_row(p) for p in part])
-    table = sparse.csr_array(rows)
-    line, sense = (Statistics(table, finish) for finish in (_line, _sense))
+    line = mean_of(rows[:, 0])
+    # answers off the line count for nothing here: few along it are few, however many were asked
+    sense = Statistics(sparse.csr_array(rows), _sense)
     clusters = clusters_of(part)
     ends = bootstrap([line, sense], clusters, resamples=resamples, seed=seed)
     found: dict[str, Any] = {"n": len(part), "clusters": int(clusters.max()) + 1}
-    found["sense_n"] = int(rows[:, 1].sum())
+    found["sense_n"] = int(rows[:, 0].sum())
     for name, value, interval in zip(("line", "sense"), (line, sense), ends, strict=True):
         found[name] = value.value()
         found[f"{name}_low"] = interval.low if interval else None
@@ -82,15 +83,11 @@ def _asked(p: Prediction) -> bool:
 
 
 def _row(p: Prediction) -> list[float]:
-    """Returns 1 a question, 1 where the line is right, 1 where the sense is right too."""
+    """Returns 1 where the line is right, 1 where the sense is right too."""
     right, answer = str(truth(p)), said(p)
-    return [1.0, float(answer in (right, OPPOSITE[right])), float(answer == right)]
-
-
-def _line(sums: Array) -> Array:
-    return sums[..., 1] / sums[..., 0]
+    return [float(answer in (right, OPPOSITE[right])), float(answer == right)]
 
 
 def _sense(sums: Array) -> Array:
-    none = np.full_like(sums[..., 2], GUESS)
-    return np.divide(sums[..., 2], sums[..., 1], out=none, where=sums[..., 1] > 0)
+    none = np.full_like(sums[..., 1], GUESS)
+    return np.divide(sums[..., 1], sums[..., 0], out=none, where=sums[..., 0] > 0)

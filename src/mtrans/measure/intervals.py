@@ -113,7 +113,8 @@ def bootstrap(
 
     Where every video scores alike (all 0, all 1, or half of each one's questions right), all
     replicates are alike and the percentile interval would have no width; it is then the exact
-    binomial (Clopper-Pearson) interval with videos as trials.
+    binomial (Clopper-Pearson) interval with videos as trials. Videos none of whose items count for
+    the metric (whose rows are all 0) are no trials.
 
     Args:
         statistics: Metrics of the same n items.
@@ -134,7 +135,7 @@ def bootstrap(
             centred(values, s.value()) if s.centred else values,
             level,
             point=s.value() if s.fraction else None,
-            groups=groups,
+            groups=len(np.unique(clusters[np.diff(s.rows.indptr) > 0])),
         )
         for values, s in zip(drawn, statistics, strict=True)
     ]
@@ -150,20 +151,21 @@ def centred(values: Array, point: float) -> Array:
 
 
 def interval_of(
-    values: Array, level: float = LEVEL, *, point: float | None = None, groups: int = 0
+    values: Array, level: float = LEVEL, *, point: float | None = None, groups: int | None = None
 ) -> Interval:
     """Returns the percentile interval of replicates float[R].
 
     Args:
-        values: The replicates.
+        values: The replicates; NaN ones, which drew nothing that counts, are left out.
         level: Share of the interval.
         point: The metric itself where it is a fraction, for replicates that are all alike (see
             :func:`bootstrap`).
-        groups: Videos, for the same.
+        groups: Videos that count, for the same.
     """
     tail = (1 - level) / 2
+    values = values[~np.isnan(values)]
     low, high = (float(v) for v in np.quantile(values, [tail, 1 - tail]))
-    if point is not None and low == high and groups:
+    if point is not None and low == high and groups is not None:
         low, high = binomial(point * groups, groups, level)
     return Interval(low, high, float(np.std(values, ddof=1)))
 

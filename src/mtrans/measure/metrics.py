@@ -123,7 +123,12 @@ def mean_of(values: Sequence[float] | Array, *, fraction: bool = True) -> Statis
     """Returns the statistics of a plain mean of float[n] values."""
     column = np.asarray(values, dtype=np.float64)
     rows = sparse.csr_array(np.stack([column, np.ones_like(column)], axis=1))
-    return Statistics(rows, lambda sums: sums[..., 0] / sums[..., 1], fraction)
+    return Statistics(rows, lambda sums: share(sums[..., 0], sums[..., 1]), fraction)
+
+
+def share(part: Array, whole: Array) -> Array:
+    """Returns part / whole, float[...]; NaN where nothing counts."""
+    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
 
 
 def chance_of_choice(predictions: Sequence[Prediction]) -> float:

@@ -24,7 +24,7 @@ from mtrans.measure.calibration import (
     is_scored,
 )
 from mtrans.measure.intervals import RESAMPLES, clusters_of, interval_of, replicates
-from mtrans.measure.metrics import Array, Statistics
+from mtrans.measure.metrics import Statistics, share
 
 METRICS = ("accuracy", "overconfidence", "ece", "nll", "brier", "confidence_auroc", "aurc")
 """What is measured of each variant."""
@@ -97,7 +97,7 @@ def reliability(
     which = bins_of(confidence.said)
     rows = binned(confidence, which)
     b = int(which.max()) + 1
-    statistics = Statistics(rows, lambda sums: _share(sums[..., b : 2 * b], sums[..., 2 * b :]))
+    statistics = Statistics(rows, lambda sums: share(sums[..., b : 2 * b], sums[..., 2 * b :]))
     ends = _ends(statistics, clusters_of(predictions), resamples, seed, b)
     sums = np.asarray(rows.sum(axis=0))
     out = []
@@ -130,7 +130,7 @@ def selective(
     rows = np.concatenate([kept * confidence.right[:, None], kept], axis=1).astype(np.float64)
     count = len(cuts)
     statistics = Statistics(
-        sparse.csr_array(rows), lambda sums: _share(sums[..., :count], sums[..., count:])
+        sparse.csr_array(rows), lambda sums: share(sums[..., :count], sums[..., count:])
     )
     ends = _ends(statistics, clusters_of(predictions), resamples, seed, count)
     right, size = np.split(rows.sum(axis=0), 2)
@@ -156,11 +156,6 @@ def _variants(
     return [("as the model gives it", raw), (name, [recalibrated(p, calibration) for p in known])]
 
 
-def _share(hits: Array, size: Array) -> Array:
-    some = size > 0
-    return np.divide(hits, size, out=np.full_like(hits, np.nan), where=some)
-
-
 def _ends(
     statistics: Statistics, clusters: NDArray[np.int64], resamples: int, seed: int, count: int
 ) -> list[list[float | None]]:
@@ -174,8 +169,7 @@ def _ends(
     highs: list[float | None] = []
     for k in range(count):
         groups = len(np.unique(clusters[sizes[:, k]]))
-        some = drawn[:, k][~np.isnan(drawn[:, k])]
-        interval = interval_of(some, point=float(values[k]), groups=groups)
+        interval = interval_of(drawn[:, k], point=float(values[k]), groups=groups)
         lows.append(interval.low)
         highs.append(interval.high)
     return [lows, highs]
