@@ -245,7 +245,10 @@ def _known(values: Mapping[str, float | None]) -> dict[str, float]:
 
 
 def _named(rounds: Rounds, prediction: Prediction, repeat: int) -> Prediction:
-    return replace(prediction, id=_id(rounds, prediction.id, repeat))
+    name = _id(rounds, prediction.id, repeat)
+    # a question without video is one cluster with its answers in other partitions
+    video = prediction.video or (prediction.id if name != prediction.id else None)
+    return replace(prediction, id=name, video=video)
 
 
 def _id(rounds: Rounds, name: str, repeat: int) -> str:

@@ -215,8 +215,15 @@ def main_metric(predictions: Sequence[Prediction]) -> str:
 
 
 def pool(by_seed: Mapping[int, Sequence[Prediction]]) -> list[Prediction]:
-    """Puts the seeds' predictions side by side; a video with all its seeds is one cluster."""
-    return [replace(p, id=f"{p.id}#{seed}") for seed, part in by_seed.items() for p in part]
+    """Puts the seeds' predictions side by side; a video with all its seeds is one cluster.
+
+    So is a question that has no video: its id stands for one.
+    """
+    return [
+        replace(p, id=f"{p.id}#{seed}", video=p.video or p.id)
+        for seed, part in by_seed.items()
+        for p in part
+    ]
 
 
 def write_results(results: Results, file: Path, more: Mapping[str, Any] | None = None) -> None:
