@@ -65,6 +65,15 @@ def test_other_samples_are_refused_with_numbers_and_names():
         compare(first, changed)
 
 
+def test_candidates_on_one_side_alone_are_refused():
+    asked = [choice_prediction(i, 0, 0) for i in range(5)]
+    written = [open_prediction(i, "red", "red") for i in range(5)]
+    written = [dataclasses.replace(p, id=q.id) for p, q in zip(written, asked, strict=True)]
+    for pair in ((asked, written), (written, asked)):
+        with pytest.raises(PredictionsError, match="5 samples have candidates in one of"):
+            compare(*pair)
+
+
 def test_a_metric_that_fits_no_question_is_an_error():
     items = [choice_prediction(i, 0, 0) for i in range(5)]
     with pytest.raises(PredictionsError, match="needs open questions"):

@@ -93,7 +93,8 @@ def compare(
         One comparison for each metric.
 
     Raises:
-        PredictionsError: The two don't hold the same samples, or no sample has a known answer.
+        PredictionsError: The two don't hold the same samples, one has candidates where the other
+            has none, or no sample has a known answer.
         SettingsError: Unknown metric.
     """
     first, second = _match(reference, other)
@@ -150,7 +151,7 @@ def _match(
     """Brings both into the reference's order.
 
     Raises:
-        PredictionsError: Ids or right answers differ.
+        PredictionsError: Ids, right answers or kinds of question differ.
     """
     first, name = _load(reference, "the reference")
     second, other_name = _load(other, "the other run")
@@ -176,6 +177,16 @@ def _match(
         raise PredictionsError(
             f"{len(changed)} samples have another right answer in {other_name} than in {name},"
             f" first '{changed[0]}': evaluate both runs on the same manifest"
+        )
+    other_kind = [
+        p.id
+        for p, q in zip(first, matched, strict=True)
+        if truth(p) is not None and (p.choices is None) != (q.choices is None)
+    ]
+    if other_kind:
+        raise PredictionsError(
+            f"{len(other_kind)} samples have candidates in one of {name} and {other_name} and none"
+            f" in the other, first '{other_kind[0]}': ask both runs alike"
         )
     return first, matched
 
