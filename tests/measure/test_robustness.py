@@ -170,6 +170,24 @@ def test_accuracy_drop_and_flips_of_a_known_case(tmp_path: Path) -> None:
     assert "missing" in document["temporal"]
 
 
+def test_little_that_can_be_lost_is_not_called_calm(tmp_path: Path) -> None:
+    wrong = [way(i, "left", "up") for i in range(30)]
+    write_predictions(tmp_path / CLEAN, wrong)
+    write(tmp_path, "noise", 5, wrong)
+    document = robustness(tmp_path, resamples=200)
+    (row,) = document["rows"]
+    assert (row["accuracy"], row["drop"], row["drop_high"]) == (0.0, None, None)
+    assert not any("lost" in line for line in document["says"])
+    known = [way(i, "left", "left") for i in range(3)]
+    write_predictions(tmp_path / CLEAN, [*known, *wrong[3:]])
+    write(tmp_path, "noise", 5, [*known, *wrong[3:]])
+    document = robustness(tmp_path, resamples=200)
+    (row,) = document["rows"]
+    assert (row["drop"], row["drop_low"]) == (0.0, 0.0)
+    assert row["drop_high"] == pytest.approx(0.708, abs=1e-3)  # Clopper-Pearson, none of 3
+    assert not any("lost" in line for line in document["says"])
+
+
 def test_other_questions_or_no_record_are_refused(tmp_path: Path) -> None:
     answers = clean()
     write_predictions(tmp_path / CLEAN, answers)

@@ -124,6 +124,12 @@ def test_disturbances_are_compared_at_one_strength_and_black_is_told_apart() -> 
     assert "Shown nothing but black, it is right in 28.0 % (guessing 25.0 %)." in calm
 
 
+def test_without_right_answers_nothing_is_said_of_what_disturbs() -> None:
+    lost = {"accuracy": 0.0, "drop": None, "drop_low": None, "drop_high": None}
+    none = {**ROBUST, "rows": [row("noise", 0.0, 0.0) | lost]}
+    assert said(verdict(SCORES, robustness=none), "calm").startswith("Nothing can be said")
+
+
 def trust(gap: float, low: float, high: float) -> dict[str, Any]:
     values = {"overconfidence": gap, "accuracy": 0.7, "ece": 0.06, "confidence_auroc": 0.8}
     scores = [{"metric": k, "value": v, "low": low, "high": high} for k, v in values.items()]

@@ -130,7 +130,8 @@ def compare(pairs: Sequence[Pair], *, resamples: int, seed: int) -> dict[str, An
     Returns:
         ``accuracy`` with ``low`` and ``high``; ``drop``, the share of the clean accuracy that is
         lost, and ``flips``, the share of answers that are others, with theirs; ``n``, ``clusters``.
-        Accuracy and drop are None where no right answer is known.
+        Accuracy and drop are None where no right answer is known, the drop also where no answer
+        is right without the perturbation: nothing can be lost then.
     """
     clusters = clusters_of([before for before, _ in pairs])
     flips = mean_of([float(flipped(pair)) for pair in pairs])
@@ -146,10 +147,14 @@ def compare(pairs: Sequence[Pair], *, resamples: int, seed: int) -> dict[str, An
         return row | dict.fromkeys(("accuracy", "low", "high", "drop", "drop_low", "drop_high"))
     scores = np.array([[right(before), right(after)] for before, after in known], np.float64)
     accuracy = mean_of(scores[:, 1])
-    lost = Statistics(sparse.csr_array(scores), _lost, fraction=False)
+    share_lost = _lost(scores.sum(axis=0))
+    # a gain is no share of anything; questions that are wrong with and without count for nothing
+    lost = Statistics(sparse.csr_array(scores), _lost, fraction=bool(0 <= share_lost <= 1))
     ends = bootstrap([accuracy, lost], clusters_of([p for p, _ in known]), **draws)
     row["accuracy"] = accuracy.value()
     row["low"], row["high"] = (ends[0].low, ends[0].high) if ends[0] else (None, None)
+    if not scores[:, 0].any():
+        return row | _entry("drop", None, None)
     return row | _entry("drop", lost.value(), ends[1])
 
 
@@ -160,7 +165,7 @@ def _lost(sums: Array) -> Array:
     return np.divide(before - sums[..., 1], before, out=out, where=before > 0)
 
 
-def _entry(name: str, value: float, interval: Any) -> dict[str, Any]:
+def _entry(name: str, value: float | None, interval: Any) -> dict[str, Any]:
     return {
         name: value,
         f"{name}_low": interval.low if interval else None,

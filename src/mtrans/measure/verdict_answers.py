@@ -126,13 +126,14 @@ def _absolute(gap: Found) -> tuple[float | None, float | None]:
 
 def calm(robustness: Found) -> list[str]:
     """Says what disturbs it and what does not."""
-    rows = [
-        row
-        for row in robustness.get("rows", ())
-        if row["kind"] not in ("attack", "order") and row.get("drop_low") is not None
-    ]
+    tested = [r for r in robustness.get("rows", ()) if r["kind"] not in ("attack", "order")]
+    rows = [row for row in tested if row.get("drop_low") is not None]
     shown = [r for r in _at(rows, MIDDLE).values() if r["name"] != "blank"]
     lines = []
+    if tested and not rows:
+        lines.append(
+            "Nothing can be said: no undisturbed answer is right, or all are about one clip."
+        )
     if shown:
         hurt = [r for r in shown if r["drop"] >= HURTS and r["drop_low"] > 0]
         hurt.sort(key=lambda r: -r["drop"])

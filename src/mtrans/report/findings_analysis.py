@@ -173,7 +173,8 @@ def worn(document: Found) -> Iterator[Entry]:
         clean = found["clean"]
         by_name: dict[str, list[Found]] = {}
         for row in found["rows"]:
-            by_name.setdefault(row["name"], []).append(row)
+            if row["drop"] is not None:  # of no right answers nothing can be lost
+                by_name.setdefault(row["name"], []).append(row)
         shown = [max(rows, key=lambda r: -abs(r["severity"] - 3)) for rows in by_name.values()]
         shown.sort(key=lambda r: -r["drop"])
         hurt = [r for r in shown if r["drop_low"] is not None and r["drop_low"] > 0.1]
