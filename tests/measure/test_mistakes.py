@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from measure.helpers import choice_prediction
@@ -11,6 +12,7 @@ from mtrans.measure.mistakes import kind_of, mistakes
 from mtrans.measure.modality import modality
 from mtrans.measure.perception import perception
 from mtrans.measure.predictions import PredictionsError
+from mtrans.measure.sayings import of_mistakes
 
 YES_NO = ("yes", "no")
 
@@ -29,7 +31,31 @@ def test_kinds() -> None:
     assert kind_of(choice_prediction(0, 1, None)) == "no candidate"
     unread = dataclasses.replace(choice_prediction(0, 1, None), error="no such file")
     assert kind_of(unread) == "unread"
-    assert kind_of(choice_prediction(0, 1, 0)) == "unsure"
+    assert kind_of(choice_prediction(0, 1, 0)) == "unknown"
+
+
+def test_nothing_is_said_of_how_sure_a_model_without_probabilities_was() -> None:
+    items = [choice_prediction(i, 0, int(i % 2 == 1), choices=YES_NO) for i in range(40)]
+    (first, *_) = of_mistakes(mistakes(items, resamples=50))
+    assert "not known: the answer has no probabilities" in first
+    assert "sure of" not in first
+    known = dataclasses.replace(items[1], probabilities=(0.1, 0.9))
+    told = of_mistakes(mistakes([known, *items[2:]], resamples=50))
+    assert "and 1 times it was sure of a wrong answer" in told[0]
+    assert "of the answers, right in" in told[1]  # of no type, rather than of one called None
+
+
+def test_answers_given_by_chance_are_seldom_called_too_often() -> None:
+    accused = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        items = [
+            choice_prediction(i, int(rng.integers(4)), int(rng.integers(4)), type=f"type {i % 4}")
+            for i in range(200)
+        ]
+        found = mistakes(items, resamples=500, seed=seed)["answers"]
+        accused += any(row["low"] > 0 or row["high"] < 0 for row in found)
+    assert accused <= 3  # each by itself would be wrong in half of such runs
 
 
 def test_an_answer_given_too_often_is_named() -> None:

@@ -2,7 +2,8 @@
 
 A wrong multiple-choice answer is of the first kind that fits: *unread* (the clip gave no answer),
 *no candidate* (the text matched none), *nearly right* (the right candidate came second, with at
-least half the probability of what was said), *sure* (what was said has 80 % or more), *unsure*.
+least half the probability of what was said), *sure* (what was said has 80 % or more), *unsure*; of
+answers without probabilities, as those of many other systems, it is *unknown*.
 """
 
 from __future__ import annotations
@@ -12,15 +13,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from mtrans.core.records import Prediction
 from mtrans.measure.apply import measure
 from mtrans.measure.constructs import NONE, constructs_of
-from mtrans.measure.intervals import RESAMPLES, bootstrap, clusters_of
-from mtrans.measure.metrics import Array, Statistics, is_right, said, truth
+from mtrans.measure.intervals import LEVEL, RESAMPLES, bootstrap, clusters_of
+from mtrans.measure.metrics import Array, is_right, mean_of, said, truth
 
-KINDS = ("unread", "no candidate", "nearly right", "sure", "unsure")
+KINDS = ("unread", "no candidate", "nearly right", "sure", "unsure", "unknown")
 """Kinds of mistakes, in the order in which they are looked for."""
 
 SURE = 0.8
@@ -46,7 +46,7 @@ def mistakes(
     Returns:
         ``n``, ``wrong``, ``kinds`` (name -> count), ``confusions`` (type, right answer, said, how
         often), ``answers`` (type, text, share said, share right, and their difference with its
-        interval, the largest first).
+        interval, the largest first; the intervals hold together with 95 %).
     """
     known = known_choices(predictions)
     wrong = [p for p in known if not is_right(p)]
@@ -77,7 +77,7 @@ def kind_of(prediction: Prediction) -> str:
         return "no candidate"
     shares, label, choice = prediction.probabilities, prediction.label, prediction.choice
     if shares is None or label is None or choice is None:
-        return "unsure"
+        return "unknown"
     if sum(s > shares[label] for s in shares) == 1 and shares[label] >= shares[choice] / 2:
         return "nearly right"
     return "sure" if shares[choice] >= SURE else "unsure"
@@ -122,26 +122,28 @@ def _answers(known: Sequence[Prediction], resamples: int, seed: int) -> list[dic
     types: dict[str | None, list[Prediction]] = {}
     for p in known:
         types.setdefault(p.type, []).append(p)
-    out: list[dict[str, Any]] = []
+    looked: dict[str | None, list[str]] = {}
     for name, part in types.items():
         texts = sorted({t for p in part for t in (truth(p), said(p)) if t is not None})
-        if len(part) < FEWEST or len(texts) > 2 * SHOWN:
-            continue  # of few questions, or many texts, the share of one answer says nothing
+        # of few questions, or many texts, the share of one answer says nothing
+        if len(part) >= FEWEST and len(texts) <= 2 * SHOWN:
+            looked[name] = texts
+    # all intervals hold together (Bonferroni): the largest of many differences is told first
+    level = 1 - (1 - LEVEL) / max(1, sum(map(len, looked.values())))
+    draws: dict[str, Any] = {"resamples": resamples, "seed": seed, "level": level}
+    out: list[dict[str, Any]] = []
+    for name, texts in looked.items():
+        part = types[name]
         wanted, given = _hot(part, texts, truth), _hot(part, texts, said)
-        for k, text in enumerate(texts):
-            share, right = float(given[:, k].mean()), float(wanted[:, k].mean())
-            rows = np.stack([given[:, k] - wanted[:, k], np.ones(len(part))], axis=1)
-            mean = Statistics(sparse.csr_array(rows), _mean, fraction=False)
-            (interval,) = bootstrap([mean], clusters_of(part), resamples=resamples, seed=seed)
-            row = {"type": name, "text": text, "said": share, "right": right}
+        means = [mean_of(column, fraction=False) for column in (given - wanted).T]
+        intervals = bootstrap(means, clusters_of(part), **draws)
+        for k, (text, mean, interval) in enumerate(zip(texts, means, intervals, strict=True)):
+            row = {"type": name, "text": text, "said": float(given[:, k].mean())}
+            row |= {"right": float(wanted[:, k].mean()), "difference": mean.value()}
             ends = (interval.low, interval.high) if interval else (None, None)
-            out.append({**row, "difference": share - right, "low": ends[0], "high": ends[1]})
+            out.append({**row, "low": ends[0], "high": ends[1]})
     out.sort(key=lambda row: -abs(row["difference"]))
     return out[:SHOWN]
-
-
-def _mean(sums: Array) -> Array:
-    return sums[..., 0] / sums[..., 1]
 
 
 def _hot(part: Sequence[Prediction], texts: Sequence[str], of: Any) -> Array:

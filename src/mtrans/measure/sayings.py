@@ -50,22 +50,25 @@ def of_mistakes(found: Found) -> list[str]:
     if not wrong:
         return [f"All {n} answers are right."]
     most = max(kinds, key=lambda kind: kinds[kind])
-    also = "" if most == "sure" else f", and {kinds['sure']} times it was sure of a wrong answer"
+    told = most != "sure" and wrong > kinds.get("unknown", 0)
+    also = f", and {kinds['sure']} times it was sure of a wrong answer" if told else ""
     meaning = {
         "unread": "the clip could not be read",
         "no candidate": "the answer matches no candidate",
         "nearly right": "the right candidate came second, with at least half the probability",
         "sure": "the model was sure (80 % or more) of a wrong answer",
         "unsure": "the model was not sure, and the right candidate was not near",
+        "unknown": "how sure the model was is not known: the answer has no probabilities",
     }
     says = [
         f"{wrong} of {n} answers are wrong; most often ({kinds[most]} times) {meaning[most]}{also}."
     ]
     for row in found["answers"]:
         if row["low"] is not None and row["low"] > 0:
+            on = f" on {thing(row['type'])}" if row["type"] else ""
             says.append(
-                f"It says '{row['text']}' too often: {pc(row['said'])} of the answers on"
-                f" {thing(row['type'])}, right in {pc(row['right'])}."
+                f"It says '{row['text']}' too often: {pc(row['said'])} of the answers{on}, right in"
+                f" {pc(row['right'])}."
             )
             break
     return says
