@@ -76,6 +76,25 @@ def test_types_are_sorted_into_what_it_can_do_and_what_not() -> None:
     assert "moving attribute 28.0 % (20.0 to 36.0, guessing 25.0)" in bad
 
 
+def test_written_answers_are_not_said_to_beat_guessing() -> None:
+    scores = [
+        Score("exact_match", 0.5, 0.4, 0.6, n=100, clusters=50),
+        Score("exact_match", 0.95, 0.9, 0.99, n=50, slice={"type": "first_step"}),
+        Score("exact_match", 0.05, 0.0, 0.1, n=50, slice={"type": "steps"}),
+    ]
+    good = said(verdict(scores), "good")
+    assert "guessing" not in good
+    assert "more: first step 95.0 % (90.0 to 99.0). Less often: steps 5.0 % (0.0 to 10.0)." in good
+
+
+def test_confidence_of_mistakes_is_told_where_it_is_known() -> None:
+    kinds = {"unread": 0, "no candidate": 0, "nearly right": 0, "sure": 0, "unsure": 0}
+    found = {"mistakes": {"wrong": 4, "kinds": {**kinds, "unknown": 4}}}
+    assert "80 %" not in said(verdict(SCORES, analysis=found), "bad")
+    found = {"mistakes": {"wrong": 4, "kinds": {**kinds, "sure": 1, "unsure": 3}}}
+    assert "1 of its 4 mistakes" in said(verdict(SCORES, analysis=found), "bad")
+
+
 def test_mistakes_of_reasoning_are_told_by_the_eyes_that_see_more() -> None:
     own = {"errors": {"reasoning": 1, "perception": 9}, "answers": {}, "seen": 0.01}
     image = {"errors": {"reasoning": 7, "perception": 3}, "answers": {}, "seen": 0.8}

@@ -105,8 +105,12 @@ def _good(scores: Sequence[Score]) -> list[str]:
     some = [s for s in types if not _guessed(s) and s.value < RELIABLE]
     if sure:
         lines.append(f"Right nine times in ten or more: {_list(sure, guess=False)}.")
-    if some:
-        lines.append(f"Better than guessing, not reliable: {_list(some, guess=True)}.")
+    better = [s for s in some if s.chance is not None]
+    rest = [s for s in some if s.chance is None]  # what is written is not guessed
+    if better:
+        lines.append(f"Better than guessing, not reliable: {_list(better, guess=True)}.")
+    if rest:
+        lines.append(f"Less often: {_list(rest, guess=False)}.")
     if _guessed(main):
         lines.append("Over all questions it is not shown to do better than guessing.")
     return lines
@@ -128,7 +132,7 @@ def _bad(scores: Sequence[Score], parts: Found) -> list[str]:
         )
         break
     found = parts.get("mistakes")
-    if found is not None and found["wrong"]:
+    if found is not None and found["wrong"] > found["kinds"].get("unknown", 0):
         lines.append(
             f"{found['kinds']['sure']} of its {found['wrong']} mistakes were made with 80 %"
             " confidence or more."
