@@ -62,6 +62,14 @@ def test_evaluates_into_our_predictions(checkpoint, samples, tmp_path):
     assert {s.metric for s in score_predictions(out)} >= {"accuracy"}
     again = evaluate(predictor, samples, out, progress=False)
     assert (again.answered, again.reused) == (0, 4)
+    predictor.likelihood = True  # another way to answer: what was written must not pass for it
+    with pytest.raises(CheckpointError, match="predictions of other likelihood"):
+        evaluate(predictor, samples, out, progress=False)
+    scored = evaluate(predictor, samples, out, progress=False, overwrite=True)
+    assert scored.answered == 4
+    predictor.likelihood = False
+    with pytest.raises(CheckpointError, match="predictions of other likelihood"):
+        evaluate(predictor, samples, out, progress=False)
 
 
 def test_likelihoods_are_the_models_own(checkpoint, samples):

@@ -126,6 +126,8 @@ def _begin(
         identity["condition"] = condition.to_json()
     if use_cache is not False and predictor.settings.cache_dtype != "same":
         identity["cache_dtype"] = predictor.settings.cache_dtype
+    if getattr(predictor, "likelihood", False):  # of models of another kind, which can do both
+        identity["likelihood"] = True
     opened = _opened(path)
     # not a part of the identity: likelihoods are kept, so what is there is calibrated anew
     record = predictor.calibration.to_json() if predictor.calibration else None
@@ -224,7 +226,8 @@ def _take_up(
         meta = json.loads(meta_path(path).read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError):
         meta = {}
-    optional = ("condition", "cache_dtype")  # written only where they are not the usual ones
+    # written only where they are not the usual ones
+    optional = ("condition", "cache_dtype", "likelihood")
     names = dict.fromkeys([*identity, *optional])
     differ = [name for name in names if meta.get(name) != identity.get(name)]
     if differ and not overwrite:
