@@ -109,3 +109,35 @@ def test_predictions_of_any_system(asked, tmp_path):
     ):
         with pytest.raises(PredictionsError, match=f"file:1: {reason}"):
             from_jsonl([record], asked, "file")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ({"answer": "a"}, ":1: field 'id': wanted text, got None"),
+        ({"id": [1], "answer": "a"}, r":1: field 'id': wanted text, got \[1\]"),
+        ({"id": "x", "answer": 3, "choices": ["3", "4"]}, ":1: field 'answer': wanted text, got 3"),
+        ({"id": "x", "answer": "3", "choices": 5}, ":1: field 'choices': wanted a list of texts"),
+        ({"id": "x", "answer": "3", "choices": [3, 4]}, ":1: field 'choices': wanted a list"),
+        ({"id": "x", "answer": "a", "probabilities": 1.0}, "'probabilities': wanted a list"),
+        (
+            {"id": "x", "answer": "a", "choices": ["a", "b"], "choice": 7},
+            "answer 1: field 'choice'",
+        ),
+    ],
+)
+def test_a_line_that_is_no_prediction_is_named(tmp_path, line, words):
+    file, out = tmp_path / "theirs.jsonl", tmp_path / "out"
+    file.write_text(json.dumps(line) + "\n")
+    with pytest.raises(PredictionsError, match=words) as failed:
+        import_predictions(file, "jsonl", out)
+    assert str(file) in str(failed.value)
+    assert not (out / "predictions.jsonl").exists(), "the corrected file must go there"
+
+
+def test_an_id_that_comes_twice_is_refused_and_leaves_nothing(tmp_path):
+    file = tmp_path / "theirs.jsonl"
+    file.write_text('{"id": "x", "answer": "a"}\n{"id": "x", "answer": "b"}\n')
+    with pytest.raises(PredictionsError, match="answer 2: field 'id': 'x' was already on line 1"):
+        import_predictions(file, "jsonl", tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())

@@ -22,7 +22,7 @@ from mtrans.core.files import file_hash, write_text
 from mtrans.core.records import Prediction, Sample
 from mtrans.data.fields import FieldError, sample_from_json
 from mtrans.data.prompts import parse_answer
-from mtrans.measure.predictions import PredictionsError, write_predictions
+from mtrans.measure.predictions import PredictionsError, read_predictions, write_predictions
 
 Format = Literal["lmms-eval", "jsonl"]
 
@@ -92,8 +92,8 @@ def from_jsonl(
         name: The file, for messages.
 
     Returns:
-        The predictions in the order of the lines; `write_predictions` and `read_predictions` check
-        them.
+        The predictions in the order of the lines; `import_predictions` has `read_predictions` check
+        what they hold.
 
     Raises:
         PredictionsError: An unknown id or field, or no answer.
@@ -103,12 +103,13 @@ def from_jsonl(
     made = []
     for number, record in enumerate(records, 1):
         where = f"{name}:{number}"
-        if samples is not None and record.get("id") not in known:
-            raise PredictionsError(f"{where}: id {record.get('id')!r} is not in --samples")
         unknown = sorted(set(record) - fields)
         if unknown:
             form = "; that is lmms-eval's form: --format lmms-eval" if "doc_id" in record else ""
             raise PredictionsError(f"{where}: unknown field '{unknown[0]}' of a prediction{form}")
+        _check_types(record, where)
+        if samples is not None and record["id"] not in known:
+            raise PredictionsError(f"{where}: id '{record['id']}' is not in --samples")
         line = dict(record)
         if samples is not None:
             sample = known[line["id"]]
@@ -143,12 +144,18 @@ def import_predictions(
     records = read_objects(file)
     read = from_log if form == "lmms-eval" else from_jsonl
     predictions = read(records, samples, str(file))
+    write_predictions(target, predictions)
+    try:
+        read_predictions(target)
+    except PredictionsError as error:
+        target.unlink()  # else it would stand in the way of the file put right
+        reason = str(error).removeprefix(f"{target}:")
+        raise PredictionsError(f"'{file}' can't be imported; answer {reason}") from None
     source = {
         "imported": {"file": str(file), "form": form, "sha256": file_hash(file)},
         "predictions": len(predictions),
         "samples": None if samples is None else len(samples),
     }
-    write_predictions(target, predictions)
     write_text(out / "predictions.meta.json", json.dumps(source, indent=2) + "\n")
     return predictions
 
@@ -177,6 +184,23 @@ def read_objects(file: Path) -> list[dict[str, Any]]:
     if not records:
         raise PredictionsError(f"'{file}' is empty")
     return records
+
+
+def _check_types(record: Mapping[str, Any], where: str) -> None:
+    """Finds what would keep a line from being made into a prediction at all.
+
+    Raises:
+        PredictionsError: No id, or a field of another type.
+    """
+    for name in ("id", "answer", "choices", "probabilities", "log_likelihoods"):
+        value = record.get(name)
+        text = name in ("id", "answer")
+        good = isinstance(value, str if text else list | tuple)
+        if name == "choices" and good:
+            good = all(isinstance(choice, str) for choice in value or ())
+        if not good and (value is not None or name == "id"):
+            wanted = "text" if text else "a list of texts" if name == "choices" else "a list"
+            raise PredictionsError(f"{where}: field '{name}': wanted {wanted}, got {value!r:.80}")
 
 
 def _record(number: int, p: Prediction) -> dict[str, Any]:
