@@ -66,8 +66,11 @@ def test_it_is_stored_with_the_run(tmp_path: Path) -> None:
     one = drawn(1, seed=5)
     assert again.distance(one) == pytest.approx(fitted.distance(one))
     assert (again.threshold, again.n) == (fitted.threshold, fitted.n)
-    (tmp_path / OOD_FILE).write_bytes(b"no")
-    with pytest.raises(CheckpointError, match="is damaged"):
-        read_gaussian(tmp_path)
+    whole = (tmp_path / OOD_FILE).read_bytes()
+    for damaged in (b"no", b"", whole[: len(whole) // 2]):
+        (tmp_path / OOD_FILE).write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="is damaged"):
+            read_gaussian(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [OOD_FILE]
     with pytest.raises(SettingsError, match="wanted 20"):
         fit(drawn(5))

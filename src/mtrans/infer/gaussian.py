@@ -8,13 +8,15 @@ has not seen.
 
 from __future__ import annotations
 
+import os
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtrans.core.errors import CheckpointError, SettingsError
+from mtrans.core.errors import CheckpointError, OutputError, SettingsError
 
 Array = NDArray[np.float64]
 
@@ -53,9 +55,22 @@ class Gaussian:
         return np.sqrt(np.maximum(np.einsum("nc,cd,nd->n", away, self.precision, away), 0.0))
 
     def save(self, run: Path) -> Path:
-        """Writes it into a run folder."""
+        """Writes it into a run folder, whole or not at all."""
         path = run / OOD_FILE
-        np.savez(path, mean=self.mean, precision=self.precision, threshold=self.threshold, n=self.n)
+        partial = path.with_name(f".{os.getpid()}.{OOD_FILE}")
+        try:
+            np.savez(
+                partial,
+                mean=self.mean,
+                precision=self.precision,
+                threshold=self.threshold,
+                n=self.n,
+            )
+            partial.replace(path)
+        except OSError as error:
+            raise OutputError(f"'{path}' can't be written: {error.strerror}") from error
+        finally:
+            partial.unlink(missing_ok=True)
         return path
 
 
@@ -67,7 +82,7 @@ def read_gaussian(run: Path) -> Gaussian:
     """
     path = run / OOD_FILE
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return Gaussian(
                 stored["mean"], stored["precision"], float(stored["threshold"]), int(stored["n"])
             )
@@ -75,7 +90,7 @@ def read_gaussian(run: Path) -> Gaussian:
         raise CheckpointError(
             f"'{run}' does not know its training clips; run `mtrans ood {run} --fit TRAIN.jsonl`"
         ) from error
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise CheckpointError(f"'{path}' is damaged; run `mtrans ood {run} --fit` again") from error
 
 
