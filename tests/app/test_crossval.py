@@ -32,6 +32,8 @@ def test_mistakes_are_one_line(mtrans: Command, small: Path, tmp_path: Path) -> 
     one_line_error(mtrans(*common, "--repeats", 3), "one partition", "--folds 5")
     one_line_error(mtrans(*common, "--folds", 2, "--nuisance", "spede"), "did you mean 'speed'")
     one_line_error(mtrans(*common, "--folds", 2, "--contenders", "txt"), "did you mean 'text'")
+    one_line_error(mtrans(*common, "--folds", 2, "--set", "lora.targets=[query"), "lora.targets")
+    one_line_error(mtrans(*common, "--folds", 2, "--search", "lora.rank={4,8"), "lora.rank={4,8")
     assert not (tmp_path / "cv" / "runs").exists()
 
 

@@ -160,6 +160,9 @@ def _pairs(words: list[str] | tuple[str, ...], several: bool = False) -> dict[st
         key, equals, value = word.partition("=")
         if not equals:
             raise SettingsError(f"'{word}': wanted key=value")
-        parts = [yaml.safe_load(part) for part in value.split(",")] if several else None
-        pairs[key] = parts or yaml.safe_load(value)
+        try:
+            parts = [yaml.safe_load(part) for part in value.split(",")] if several else None
+            pairs[key] = parts or yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise SettingsError(f"'{word}': {' '.join(str(error).split())}") from error
     return pairs
