@@ -120,6 +120,28 @@ def test_a_gap_that_is_there_has_a_small_p_value_and_noise_has_not() -> None:
     assert sum(p < 0.05 for p in found) <= 2
 
 
+def test_of_many_columns_none_differs_by_more_than_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mtrans.measure.gaps.DEALS", 100)
+    rng = np.random.default_rng(0)
+    items = [
+        choice_prediction(
+            i,
+            int(rng.integers(2)),
+            int(rng.integers(2)),
+            choices=YES_NO,
+            facts={f"fact {k}": str(rng.choice(["a", "b"])) for k in range(12)},
+        )
+        for i in range(120)
+    ]
+    columns = bias(items, resamples=2)["columns"]
+    assert len(columns) == 12
+    alone = [
+        accuracy_gap(items, [p.facts[c["name"]] for p in items], resamples=2).p for c in columns
+    ]
+    assert min(alone) < 0.05  # one by one, a column that says nothing differs
+    assert min(c[key]["p"] for c in columns for key in ("gap", "odds")) > 0.05
+
+
 def test_groups_are_dealt_to_videos_not_to_questions() -> None:
     # eight videos with 25 questions that are right or wrong together say little about two groups
     items = []

@@ -22,6 +22,7 @@ from mtrans.measure.gaps import Gap, accuracy_gap, odds_gap
 from mtrans.measure.intervals import LEVEL, RESAMPLES, bootstrap, clusters_of
 from mtrans.measure.metrics import mean_of, said, truth
 from mtrans.measure.predictions import PredictionsError
+from mtrans.measure.worst import adjusted
 
 FOLDS = 5
 """Parts of the cross-validation; a video lies in one of them."""
@@ -59,7 +60,7 @@ def bias(
         ``columns``: one entry a column with ``name``, ``groups`` (accuracy with interval, and the
         commonest right answer's share), ``shortcuts`` (one a question type), ``gap``, ``odds``;
         ``notes`` on columns left out; ``level`` of the intervals on shortcuts, so that together
-        they hold with 95 %.
+        they hold with 95 %. The p values of gaps are adjusted for all of them that were looked at.
 
     Raises:
         PredictionsError: A column named is known of no prediction.
@@ -69,7 +70,7 @@ def bias(
     # all intervals on shortcuts hold together (Bonferroni): many are looked at
     looks = 2 * max(1, len(chosen)) * len({p.type for p in known})
     level = 1 - (1 - LEVEL) / max(1, looks)
-    out = []
+    out: list[dict[str, Any]] = []
     for name, values in chosen.items():
         part = [(p, str(v)) for p, v in zip(known, values, strict=True) if v is not None]
         here, groups = [p for p, _ in part], [g for _, g in part]
@@ -82,6 +83,9 @@ def bias(
                 "odds": _gap_json(odds_gap(here, groups, resamples=resamples, seed=seed)),
             }
         )
+    gaps = [column[key] for column in out for key in ("gap", "odds") if column[key] is not None]
+    for gap, q in zip(gaps, adjusted(np.array([gap["p"] for gap in gaps])), strict=True):
+        gap["p"] = float(q)
     return {"columns": out, "notes": notes, "level": level}
 
 
