@@ -74,6 +74,25 @@ def page(folder: Path, analysis: dict[str, Any] | None, *studies: dict[str, Any]
     return findings(folder)
 
 
+def test_each_data_set_of_a_study_has_a_finding_of_its_own(tmp_path: Path) -> None:
+    document = study(("single", -0.3, -0.2))
+    talk = [{**row, "data": "talk", "overall": {**SCORE, "n": 77}} for row in document["rows"]]
+    document["rows"] += talk
+    document["plan"]["data"].append({"name": "talk", "train": 600})
+    text = page(tmp_path, None, document)
+    assert "on `physics` (2000 training clips)" in text
+    assert "on `talk` (600 training clips)" in text
+    assert text.count("`single`: 70.0 %") == 2
+    assert "of 77 answers" in text
+
+
+def test_a_study_whose_differences_are_against_another_is_none_of_mtrans(tmp_path: Path) -> None:
+    document = study(("single", -0.3, -0.2))
+    for row in document["rows"]:
+        row["contender"] = {"mtrans": "single", "single": "mtrans"}[row["contender"]]
+    assert "What the whole method is worth" not in page(tmp_path, None, document)
+
+
 def test_sense_is_held_against_a_model_that_sees_nothing(tmp_path: Path) -> None:
     text = page(tmp_path, ANALYSIS)
     assert "`mtrans`: line 95.0 % (90.0 to 99.0), sense 80.0 % (70.0 to 90.0)" in text

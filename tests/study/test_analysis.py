@@ -91,3 +91,10 @@ def test_the_page_is_made_from_what_was_collected(
 def test_nothing_finished_is_said(plan: StudyPlan, tmp_path: Path) -> None:
     with pytest.raises(MTransError, match="no finished run"):
         collect_analysis(plan, tmp_path)
+
+
+def test_several_data_sets_are_not_mixed(tmp_path: Path) -> None:
+    sets = [{"name": name, "train": "a.jsonl", "test": "b.jsonl"} for name in ("physics", "talk")]
+    plan = plan_from_dict({"data": sets, "contenders": ["mtrans"]})
+    with pytest.raises(MTransError, match=r"several data sets \(physics, talk\)"):
+        collect_analysis(plan, tmp_path)

@@ -11,7 +11,7 @@ from mtrans.core.calibration import softmax
 from mtrans.core.records import Prediction
 from mtrans.measure.apply import measure
 from mtrans.measure.predictions import PredictionsError
-from mtrans.study.calibration_curve import crossed
+from mtrans.study.calibration_curve import METRICS, Point, crossed, curve_table
 
 CHOICES = ("a", "b", "c", "d")
 
@@ -75,3 +75,12 @@ def test_few_clips_give_a_fit_or_say_that_they_do_not() -> None:
     assert {f.clips for f in fits} == {12}
     with pytest.raises(PredictionsError, match="20 or more"):
         crossed(given, 5)
+
+
+def test_rows_of_several_data_sets_say_which() -> None:
+    scores = {"raw": measure(overconfident(60), METRICS, resamples=20)}
+    one, other = (Point(d, "mtrans", 25, [0], None, {}, scores) for d in ("physics", "talk"))
+    assert curve_table([one]).startswith("| contender |")
+    lines = curve_table([one, other]).splitlines()
+    assert lines[0].startswith("| data | contender |")
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| physics", "| talk"]

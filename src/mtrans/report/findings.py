@@ -118,17 +118,17 @@ def _text(number: int, part: Finding) -> str:
 
 
 def _whole(studies: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
-    """What the whole method is worth against contenders, one finding a study without ablations."""
-    for document in studies:
-        rows = [r for r in document["rows"] if not r["point"]]
+    """What the whole method is worth against contenders, one finding a data set."""
+    for document, data in ((d, data) for d in studies for data in d["plan"]["data"]):
+        world, clips = data["name"], data.get("train")
+        rows = [r for r in document["rows"] if r["data"] == world and not r["point"]]
         others = [r for r in rows if r["against"]]
         names = {r["contender"] for r in rows}
         ablation = document["plan"].get("name") == "ablation" or names & set(PARTS)
-        if "mtrans" not in names or not others or ablation:
+        # differences are against the first row
+        if not others or rows[0]["contender"] != "mtrans" or ablation:
             continue
-        world, first = rows[0]["data"], rows[0]["overall"]
-        plan = document["plan"]["data"]
-        clips = next((d.get("train") for d in plan if d["name"] == world), None)
+        first = rows[0]["overall"]
         # nothing is guessed where answers are written
         guess = "" if first["chance"] is None else f"; guessing gives {pc(first['chance'])}"
         lines = [

@@ -52,8 +52,13 @@ def collect_analysis(plan: StudyPlan, folder: Path) -> dict[str, Any]:
         what is not there is left out.
 
     Raises:
-        StudyError: Nothing of it is finished.
+        StudyError: Nothing of it is finished, or it is of several data sets.
     """
+    if len(plan.data) > 1:
+        names = ", ".join(data.name for data in plan.data)
+        raise StudyError(
+            f"'{folder}' is of several data sets ({names}); give a study of one"
+        )
     points = {p["contender"]: p for p in summary(calibration_curve(plan, folder))}
     contenders: dict[str, Any] = {}
     made: list[dict[str, Any]] = []

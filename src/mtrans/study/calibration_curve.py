@@ -28,7 +28,7 @@ from mtrans.measure.rescale import fit
 from mtrans.measure.units import shown
 from mtrans.study.collect import choose
 from mtrans.study.jobs import measurable
-from mtrans.study.plan import CLIPS, StudyPlan, Variant
+from mtrans.study.plan import CLIPS, StudyPlan, Variant, label_of
 from mtrans.study.results import pool, read_seeds
 from mtrans.train.run_folder import RunFolder
 
@@ -48,7 +48,7 @@ class Point:
 
     Attributes:
         data: The data set.
-        contender: Its name.
+        contender: Its name, with what is varied beside the clips.
         clips: Training clips.
         seeds: Seeds measured.
         fitted_on: Clips that `few` was fitted on; None where they were too few to fit.
@@ -128,9 +128,10 @@ def _point(
                 continue
             slopes[way] += [c.slope for c in found]
     whole = {way: parts for way, parts in made.items() if len(parts) == len(by_seed)}
+    others = {key: value for key, value in variant.point.items() if key != CLIPS}
     return Point(
         data=variant.data.name,
-        contender=variant.contender,
+        contender=label_of(variant.contender, others),
         clips=clips,
         seeds=list(by_seed),
         fitted_on=few if "few" in whole else None,
@@ -177,8 +178,16 @@ def write_curve(points: Sequence[Point], place: Path) -> tuple[Path, Path]:
 
 
 def curve_table(points: Sequence[Point]) -> str:
-    """Returns the curve as a Markdown table."""
-    head = ["contender", "training clips", "accuracy", "calibrated on", "temperature"]
+    """Returns the curve as a Markdown table; of several data sets with their names."""
+    several = len({point.data for point in points}) > 1
+    head = [
+        *(["data"] if several else []),
+        "contender",
+        "training clips",
+        "accuracy",
+        "calibrated on",
+        "temperature",
+    ]
     head += ["overconfidence", "calibration error", "-log p", "risk-coverage area", "AUROC"]
     rows = []
     for point in points:
@@ -186,7 +195,8 @@ def curve_table(points: Sequence[Point]) -> str:
         for way, scores in point.scores.items():
             told = {s.metric: _text(s) for s in scores}
             heat = point.temperatures.get(way)
-            cells = [point.contender, str(point.clips), told["accuracy"], fitted[way]]
+            cells = [*([point.data] if several else []), point.contender, str(point.clips)]
+            cells += [told["accuracy"], fitted[way]]
             cells += ["" if heat is None else f"{heat:.2f}"]
             cells += [told.get(m, "") for m in METRICS[1:]]
             rows.append(cells)
