@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
+from mtrans.app.commands_bench_peer import train
 from mtrans.bench import train_cases
 from mtrans.bench.clips import bench_clips
 from mtrans.bench.peer import build_peer
@@ -18,6 +21,7 @@ from mtrans.bench.train import (
     WARM,
     WORKERS,
     Comparison,
+    bench_train,
 )
 from mtrans.bench.train_cases import (
     Measured,
@@ -29,6 +33,7 @@ from mtrans.bench.train_cases import (
     peer_in_memory,
 )
 from mtrans.bench.train_flops import _counted, beyond, ours_training, peer_flops
+from mtrans.core.errors import SettingsError, VideoError
 from mtrans.core.settings import load_settings
 from mtrans.models.loading import TINY_FOLDER
 
@@ -124,3 +129,25 @@ def test_ratios_are_of_what_was_measured():
     assert lines[0].endswith("warm cache: 1.33; above importing 3.00")
     assert "operations allow 3.00, so 80 % of it" in lines[3]
     assert lines[-1].startswith("tiny, 8 frames: peer, 2 workers / ours, warm cache: 6.00")
+
+
+def test_copies_of_other_videos_or_cut_ones_are_made_anew(tmp_path):
+    one, other = (bench_clips(tmp_path / name, 1, seconds=s)[0] for name, s in (("a", 1), ("b", 2)))
+    (first,) = bench_clips(tmp_path / "clips", 1, videos=[Path(one.video)])
+    before = Path(first.video).read_bytes()
+    assert before.startswith(Path(one.video).read_bytes())
+    (again,) = bench_clips(tmp_path / "clips", 1, videos=[Path(other.video)])
+    assert again.video == first.video
+    assert Path(again.video).read_bytes().startswith(Path(other.video).read_bytes())
+    Path(again.video).write_bytes(before[:100])
+    bench_clips(tmp_path / "clips", 1, videos=[Path(one.video)])
+    assert Path(again.video).read_bytes() == before
+
+
+def test_what_can_not_be_timed_is_said_first(tmp_path):
+    with pytest.raises(SettingsError, match="unknown size 'small'"):
+        bench_train(tmp_path / "out", sizes=("tiny", "small"))
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(VideoError, match="no MP4 files"):
+        train(out=tmp_path / "out", videos=tmp_path)
+    assert not (tmp_path / "out").exists()

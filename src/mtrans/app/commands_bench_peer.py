@@ -35,6 +35,11 @@ def train(
     ] = False,
 ) -> None:
     """Time training against transformers' InstructBLIP-Video with a PEFT adapter: `tiny`, `mid`."""
+    from mtrans.core.errors import VideoError
+
+    files = sorted(videos.glob("*.mp4")) if videos else []
+    if videos and not files:
+        raise VideoError(f"--videos {videos}: no MP4 files (*.mp4) in this folder")
     output.quiet_libraries()
     from mtrans.bench.train import bench_train
 
@@ -44,7 +49,7 @@ def train(
         frames=frames or ((8,) if quick else (8, 32)),
         rounds=rounds,
         seconds=min(seconds, 2.0) if quick else seconds,
-        videos=sorted(videos.glob("*.mp4")) if videos else (),
+        videos=files,
         device=device,
         quick=quick,
         said=output.say,

@@ -34,7 +34,7 @@ def bench_clips(
     """Makes multiple-choice samples on `count` files.
 
     Args:
-        folder: Where the files go; those that are there are kept.
+        folder: Where the files go; those that are there already are kept.
         count: Files, each with other content.
         seconds: Length of the drawn clips, 320 x 240 at 25 frames a second.
         videos: MP4 files to use in place of drawn ones.
@@ -53,8 +53,10 @@ def bench_clips(
     samples = []
     for i in range(count):
         path = folder / f"{i:04d}-{round(seconds * FPS)}.mp4"
-        if not path.exists():
-            path.write_bytes(sources[i % len(sources)].read_bytes() + _empty_box(i))
+        content = sources[i % len(sources)].read_bytes() + _empty_box(i)
+        # what is there may be cut short, or a copy of other videos
+        if not path.is_file() or path.read_bytes() != content:
+            path.write_bytes(content)
         samples.append(
             Sample(
                 id=str(i),

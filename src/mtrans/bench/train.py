@@ -26,7 +26,7 @@ from mtrans.bench import train_cases
 from mtrans.bench.apart import run_apart
 from mtrans.bench.clips import bench_clips
 from mtrans.bench.side_by_side import Ratio, ratio, write_result
-from mtrans.bench.sizes import checkpoint
+from mtrans.bench.sizes import checkpoint, config_of
 from mtrans.bench.train_cases import Measured, TrainSetup, batches_needed
 from mtrans.bench.train_flops import ours_training, peer_flops
 from mtrans.core.runtime import pick_device, pick_dtype
@@ -139,8 +139,14 @@ def bench_train(
 
     Returns:
         A comparison for each size and number of frames.
+
+    Raises:
+        SettingsError: There is no such size.
+        ManifestError: A video is not an MP4 file.
     """
     where = pick_device(device)
+    for size in sizes:
+        config_of(size)  # an unknown one is named before the others have taken their minutes
     found = []
     for size in sizes:
         batch, steps = (4, 4) if quick else PLANS[size]
