@@ -128,7 +128,20 @@ def test_mistakes_of_the_user_are_one_line(
     few = mtrans("calibrate", copy, "--data", small / "train.jsonl")
     one_line_error(few, "calibration wants 20 or more")
     (copy / CALIBRATION_FILE).write_text("{")
-    one_line_error(mtrans("ask", copy, "-", "left ?"), "is damaged")
+    one_line_error(mtrans("ask", copy, "-", "left ?"), "is damaged", "`mtrans calibrate`")
+
+
+def test_a_calibration_goes_where_it_is_looked_for(
+    mtrans: Command, copy: Path, small: Path, questions: Path
+) -> None:
+    (copy / CALIBRATION_FILE).write_text("{")  # damaged: the way out that errors name must work
+    done = mtrans("calibrate", copy / "adapter", "--data", questions)
+    assert done.status == 0, done.err
+    assert read_calibration(copy) is not None
+    assert not (copy / "adapter" / CALIBRATION_FILE).exists()
+    nowhere = mtrans("calibrate", small / "backbone", "--data", questions)
+    one_line_error(nowhere, "no run folder to keep a calibration in")
+    assert not (small / "backbone" / "predictions_val.jsonl").exists()
 
 
 def test_the_api_calibrates_and_can_be_told_not_to(copy: Path, questions: Path) -> None:

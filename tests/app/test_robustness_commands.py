@@ -96,7 +96,8 @@ def test_a_strange_clip_is_warned_of_on_request(
     write_manifest(manifest, windows)
     ask = ["ask", copy, samples[0].video, samples[0].question, "--warn-ood"]
     one_line_error(mtrans(*ask), "--fit TRAIN.jsonl")
-    done = mtrans("ood", copy, "--fit", manifest, "--known", manifest, "--strange", manifest)
+    words = ["--fit", manifest, "--known", manifest, "--strange", manifest]
+    done = mtrans("ood", copy / "adapter", *words)  # its run folder is what is written to
     assert done.status == 0, done.err
     assert "fitted on 18 clips" in done.out
     assert "50.0" in done.out

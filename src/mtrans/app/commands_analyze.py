@@ -137,7 +137,7 @@ def calibrate(
     if found.nll_before is not None and found.nll_after is not None:
         made.add_row("-log p of the right one", f"{found.nll_before:.3f} -> {found.nll_after:.3f}")
     output.console().print(made)
-    print(f"calibration: {write_calibration(run, found)}")
+    print(f"calibration: {write_calibration(path.parent, found)}")
     print(f"next: mtrans eval {run} --data TEST.jsonl; mtrans analyze {run} --only calibration")
 
 
@@ -234,26 +234,33 @@ def _validation(run: Path, data: Path | None, device: str | None) -> Path:
     """Returns the validation predictions of a run, made now where a manifest is given.
 
     Raises:
+        CheckpointError: A model without a run folder, in which nothing can be kept.
         PredictionsError: There are none and no manifest.
     """
     from mtrans.measure.predictions import PredictionsError
     from mtrans.train.run_folder import RunFolder
 
-    path = RunFolder(run).predictions("val")
     if data is None:
+        path = RunFolder(run).predictions("val")
         if not path.is_file():
             raise PredictionsError(
                 f"'{run}' has no {path.name}; give the validation clips with --data VAL.jsonl"
             )
         return path
     from mtrans.app.data import as_samples
+    from mtrans.core.errors import CheckpointError
 
     samples = as_samples(data)
     output.quiet_libraries()
     from mtrans.infer.evaluate import evaluate
+    from mtrans.infer.predictor import find_adapter
 
-    predictor = open_predictor(str(run), device, None)
-    return evaluate(predictor, samples, path, overwrite=True).predictions
+    found = find_adapter(run)[1]
+    if found is None:
+        raise CheckpointError(f"'{run}' is no run folder to keep a calibration in")
+    # uncalibrated: what is there may be damaged, and is about to be replaced
+    predictor = open_predictor(str(run), device, None, calibrated=False)
+    return evaluate(predictor, samples, found.predictions("val"), overwrite=True).predictions
 
 
 def _show(name: str, part: dict[str, Any]) -> None:

@@ -46,18 +46,19 @@ def ood(
         print(f"fitted on {found.n} clips; usual limit of the distance {found.threshold:.1f}")
     if known is None or not strange:
         return
-    limit = read_gaussian(Path(run)).threshold
+    folder = Path(run) if predictor.run is None else predictor.run.path
+    limit = read_gaussian(folder).threshold
     inside = scores(predictor, as_samples(known))
     rows = []
     for path in strange:
         measured = compare(inside, scores(predictor, as_samples(path)), limit)
         rows.append({"name": _world(path), "file": path.name, "scores": measured})
     _show(rows, known)
-    written = write_ood(Path(run), rows, known=len(inside["distance"]))
+    written = write_ood(folder, rows, known=len(inside["distance"]))
     print(f"numbers: {written}")
     from mtrans.report.build import build
 
-    print(f"report:  {build(Path(run))}")
+    print(f"report:  {build(folder)}")
 
 
 def _show(rows: list[dict[str, Any]], known: Path) -> None:
