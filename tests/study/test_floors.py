@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import pytest
 
 from mtrans.core.errors import SettingsError
 from mtrans.core.records import Sample
-from mtrans.data.manifest import read_manifest
+from mtrans.data.manifest import read_manifest, write_manifest
 from mtrans.measure.metrics import is_right
-from mtrans.measure.predictions import write_predictions
+from mtrans.measure.predictions import read_predictions, write_predictions
 from mtrans.study.floor_rows import floor_rows
 from mtrans.study.floors import check_nuisance, container_facts, majority, shortcut
 from mtrans.study.results import Results
@@ -102,3 +103,25 @@ def test_answers_of_another_system_are_a_row_paired_like_the_others(make_plan, t
     write_predictions(tmp_path / "outside/squares/mtrans/predictions.jsonl", right)
     with pytest.raises(SettingsError, match="is called as a row of the study is; rename it"):
         floor_rows(plan, data, tmp_path, {}, "mtrans")
+
+
+def test_floors_answer_again_where_the_plan_means_other_questions(make_plan, tmp_path):
+    many = [yes_no(i, i < 7, type="a" if i % 2 else "b", video=None) for i in range(10)]
+    for name, part in (("train", many), ("test", many[:4]), ("older", many[5:])):
+        write_manifest(tmp_path / f"{name}.jsonl", part)
+        os.utime(tmp_path / f"{name}.jsonl", (1, 1))  # copied with its time, older than any answer
+
+    def rows(**changes):
+        sets = {"name": "own", "train": str(tmp_path / "train.jsonl")}
+        plan = make_plan(data={**sets, "test": str(tmp_path / "test.jsonl"), **changes})
+        plan = replace(plan, floors=("majority",))
+        floor_rows(plan, plan.data[0], tmp_path, {}, "mtrans")
+        return read_predictions(tmp_path / "own/majority/predictions.jsonl")
+
+    first = rows()
+    file = tmp_path / "own/majority/predictions.jsonl"
+    os.utime(file, (5, 5))
+    assert rows() == first
+    assert file.stat().st_mtime == 5  # read again, not made again
+    assert rows(types=["a"]) != first
+    assert [p.id for p in rows(test=str(tmp_path / "older.jsonl"))] == ["5", "6", "7", "8", "9"]

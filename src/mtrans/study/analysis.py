@@ -56,9 +56,7 @@ def collect_analysis(plan: StudyPlan, folder: Path) -> dict[str, Any]:
     """
     if len(plan.data) > 1:
         names = ", ".join(data.name for data in plan.data)
-        raise StudyError(
-            f"'{folder}' is of several data sets ({names}); give a study of one"
-        )
+        raise StudyError(f"'{folder}' is of several data sets ({names}); give a study of one")
     points = {p["contender"]: p for p in summary(calibration_curve(plan, folder))}
     contenders: dict[str, Any] = {}
     made: list[dict[str, Any]] = []

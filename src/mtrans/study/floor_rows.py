@@ -8,11 +8,13 @@ They stand in the same tables as the contenders, and `mtrans compare` reads them
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from mtrans.core.errors import SettingsError
+from mtrans.core.files import write_text
 from mtrans.core.records import Prediction, Sample
 from mtrans.data.manifest import read_manifest
 from mtrans.measure.predictions import read_predictions, write_predictions
@@ -21,6 +23,7 @@ from mtrans.study.parts import OUTSIDE, Data
 from mtrans.study.plan import StudyPlan
 from mtrans.study.results import Row, measure_seeds
 from mtrans.study.svm_text import svm_text
+from mtrans.train.circumstances import describe_data
 
 Answer = Callable[[Sequence[Sample], Sequence[Sample]], list[Prediction]]
 
@@ -85,15 +88,27 @@ def _outside(plan: StudyPlan, data: Data, folder: Path) -> dict[str, list[Predic
 
 
 def _answers(floor: str, data: Data, folder: Path) -> list[Prediction] | None:
-    """Answers, or reads the answers again where no manifest has changed since."""
-    train, test = (data.manifest(split, folder) for split in ("train", "test"))
-    if train is None or test is None or not (train.exists() and test.exists()):
+    """Answers, or reads the answers again where they are from the same questions."""
+    places = (data.manifest(split, folder) for split in ("train", "test"))
+    train, test = (read_manifest(p) if p is not None and p.exists() else None for p in places)
+    if train is None or test is None:
         return None
+    train = [s for s in train if not data.types or s.type in data.types]
+    made_of = {"train": describe_data(train), "test": describe_data(test)}
     file = folder / data.name / floor / "predictions.jsonl"
-    changed = max(train.stat().st_mtime_ns, test.stat().st_mtime_ns)
-    if file.exists() and file.stat().st_mtime_ns >= changed:
+    record = file.with_suffix(".meta.json")
+    if _made_of(record) == made_of and file.exists():
         return read_predictions(file)
-    known = [s for s in read_manifest(train) if not data.types or s.type in data.types]
-    found = ANSWER[floor](known, read_manifest(test))
+    record.unlink(missing_ok=True)  # what was stopped between the two files is made again
+    found = ANSWER[floor](train, test)
     write_predictions(file, found)
+    write_text(record, json.dumps({"data": made_of}, indent=1) + "\n")
     return found
+
+
+def _made_of(record: Path) -> object:
+    """Returns what answers were made of; None where it is not known."""
+    try:
+        return json.loads(record.read_text(encoding="utf-8"))["data"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
