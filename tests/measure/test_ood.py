@@ -20,3 +20,9 @@ def test_names_that_only_one_side_has_are_left_out() -> None:
     assert list(found) == ["distance"]
     assert found["distance"]["auroc"] == 1.0
     assert (found["distance"]["warned_known"], found["distance"]["warned_strange"]) == (0.0, 1.0)
+
+
+def test_a_few_clips_that_are_all_told_apart_are_no_certainty() -> None:
+    found = compare({"distance": np.arange(5.0)}, {"distance": np.arange(10.0, 50.0)}, 4.5)
+    assert (found["distance"]["auroc"], found["distance"]["high"]) == (1.0, 1.0)
+    assert found["distance"]["low"] == pytest.approx(0.478, abs=1e-3)  # Clopper-Pearson, 5 of 5

@@ -35,6 +35,9 @@ def auroc_interval(
 ) -> Interval:
     """Returns the percentile interval of the AUROC, clips of both kinds drawn anew.
 
+    Where all draws are alike (every strange clip above every known one) it is the exact binomial
+    one, with the clips of the rarer kind as trials.
+
     Args:
         inside: float[n] scores of known clips.
         outside: float[m] scores of strange ones.
@@ -46,7 +49,8 @@ def auroc_interval(
         auroc(rng.choice(inside, len(inside)), rng.choice(outside, len(outside)))
         for _ in range(resamples)
     ]
-    return interval_of(np.array(drawn))
+    fewest = min(len(inside), len(outside))
+    return interval_of(np.array(drawn), point=auroc(inside, outside), groups=fewest)
 
 
 def compare(
