@@ -12,7 +12,7 @@ from mtrans.measure.mistakes import kind_of, mistakes
 from mtrans.measure.modality import modality
 from mtrans.measure.perception import perception
 from mtrans.measure.predictions import PredictionsError
-from mtrans.measure.sayings import of_mistakes
+from mtrans.measure.sayings import of_mistakes, of_modality
 
 YES_NO = ("yes", "no")
 
@@ -88,6 +88,11 @@ def test_whom_the_model_follows_in_a_conflict() -> None:
     alone = [p for p in vision if p.choice != p.label]
     assert rows["pictures alone wrong"]["n"] == len(alone) > 0
     assert rows["pictures alone wrong"]["vision"] == 0.0
+    # one of four is right: that is not shown to be more than guessing among three
+    assert "nothing shows that the pictures add anything" in of_modality(found)[0]
+    seen = run([0, 0, *[1] * 40])
+    sure = modality(run([0] * 42), seen, resamples=50)
+    assert "(guessing gives 33.3 %): that is what the pictures add." in of_modality(sure)[0]
     alone = modality(full, text, resamples=50)
     assert alone["follows"] is None
     assert {row["part"] for row in alone["parts"]} == {"text alone right", "text alone wrong"}

@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import false_discovery_control
 
 from measure.helpers import choice_prediction
+from mtrans.measure.sayings import of_worst
 from mtrans.measure.worst import adjusted, worse_p, worst_parts
 
 
@@ -93,3 +94,9 @@ def test_small_parts_are_not_looked_at() -> None:
     assert worst_parts([], resamples=20) == {
         "accuracy": None, "n": 0, "tested": 0, "found": 0, "rate": 0.05, "parts": []
     }  # fmt: skip
+
+
+def test_nothing_found_is_no_proof_that_all_parts_are_alike() -> None:
+    assert "is shown to be worse" in of_worst({"found": 0, "tested": 7, "parts": []})[0]
+    (few,) = of_worst(worst_parts([choice_prediction(i, 0, 0) for i in range(5)], resamples=20))
+    assert "large enough" in few

@@ -77,9 +77,11 @@ def of_mistakes(found: Found) -> list[str]:
 def of_worst(found: Found) -> list[str]:
     """Says on which part of the questions the model is worst."""
     if not found["found"]:
+        if not found["tested"]:
+            return ["No part of the questions is large enough to be held against the rest."]
         return [
-            f"No part of the questions is worse than the rest: {found['tested']} parts were looked"
-            " at, and what differs could be chance."
+            "No part of the questions is shown to be worse than the rest:"
+            f" {found['tested']} parts were looked at, and what differs could be chance."
         ]
     worst = found["parts"][0]
     chance = worst["chance"]
@@ -169,9 +171,13 @@ def of_modality(found: Found) -> list[str]:
     for alone, added in (("text alone", "the pictures add"), ("pictures alone", "the words add")):
         if (row := rows.get(f"{alone} wrong")) is not None:
             be = "are" if alone.startswith("pictures") else "is"
+            chance = row["chance"]
+            near = chance is not None and (row["low"] is None or row["low"] <= chance)
+            what = f"nothing shows that {added} anything" if near else f"that is what {added}"
+            guess = "" if chance is None else f" (guessing gives {pc(chance)})"
             says.append(
                 f"Where {alone} {be} wrong ({row['n']} questions), {pc(row['accuracy'])}"
-                f"{ends(row['low'], row['high'])} are right: that is what {added}."
+                f"{ends(row['low'], row['high'])} are right{guess}: {what}."
             )
     if (row := rows.get("in conflict")) is not None:
         follows, n = found["follows"], row["n"]
