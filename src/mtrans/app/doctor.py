@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -150,15 +151,22 @@ def device_memory(device: Any) -> tuple[float, float]:
     return 0.0, 0.0
 
 
-def _container(total: float, free: float) -> tuple[float, float]:
-    """Lowers (total, free) to a container's limit, where there is one."""
-    root = Path("/sys/fs/cgroup")
+def _container(
+    total: float, free: float, root: Path = Path("/sys/fs/cgroup")
+) -> tuple[float, float]:
+    """Lowers (total, free) to a container's limit, where there is one.
+
+    What it uses counts without cached files that were not looked at lately: they give way.
+    """
     try:
         limit = float((root / "memory.max").read_text())
         used = float((root / "memory.current").read_text())
     except (OSError, ValueError):  # no limit reads "max"
         return total, free
-    return min(total, limit), min(free, limit - used)
+    with contextlib.suppress(OSError, ValueError):
+        counted = dict(line.split() for line in (root / "memory.stat").read_text().splitlines())
+        used -= float(counted.get("inactive_file", 0))
+    return min(total, limit), max(0.0, min(free, limit - used))
 
 
 def _codecs() -> str:
