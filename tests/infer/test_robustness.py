@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from models.tiny_random import tiny_batch, tiny_video_model
 from mtrans.core.errors import CheckpointError, SettingsError
 from mtrans.core.records import Sample
 from mtrans.core.settings import ModelSettings
+from mtrans.data.clips import Clip
 from mtrans.infer.attack import Attacked, Ball, l_infinity, loss_of, pgd, sign_noise
-from mtrans.infer.conditions import Perturbed, Reordered
+from mtrans.infer.conditions import Perturbed, Reordered, _next_video
 from mtrans.infer.predictor import Predictor, load_predictor
 from mtrans.infer.robustness import choose, plan, run_robustness
 from mtrans.measure.predictions import read_predictions
@@ -181,3 +183,15 @@ def test_an_attack_is_a_condition(predictor: Predictor, samples: list[Sample]) -
         list(predictor.predict(unanswered, condition=Attacked("pgd", 5)))
     with pytest.raises(SettingsError, match="severity 9"):
         Attacked("pgd", 9)
+
+
+def test_the_clip_that_is_cut_in_is_the_next_of_another_file_however_many_there_are() -> None:
+    a, b, c = (Clip("x.mp4", 0.0, 1.0), Clip("x.mp4", 1.0, 2.0), Clip("y.mp4", None, None))
+    assert _next_video([a, b, c]) == {a: c, b: c, c: a}
+    assert _next_video([a, c, b]) == {a: c, c: b, b: c}
+    assert _next_video([a, b]) == {a: a, b: b}, "there is no other file"
+    assert _next_video([]) == {}
+    many = [Clip("x.mp4", float(n), None) for n in range(10_000)]
+    began = time.process_time()
+    assert set(_next_video([*many, c]).values()) == {c, many[0]}
+    assert time.process_time() - began < 5

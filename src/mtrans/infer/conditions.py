@@ -144,8 +144,11 @@ def clip_name(clip: Clip) -> str:
 
 def _next_video(clips: list[Clip]) -> dict[Clip, Clip]:
     """Gives each clip one of another file: the next; itself where there is one file only."""
-    found = {}
-    for i, clip in enumerate(clips):
-        later = (clips[(i + k) % len(clips)] for k in range(1, len(clips)))
-        found[clip] = next((c for c in later if c.video != clip.video), clip)
+    found: dict[Clip, Clip] = {clip: clip for clip in clips}
+    if len({clip.video for clip in clips}) < 2:
+        return found
+    # twice from the end: the clip after the last is the first
+    following = clips[1:] + clips + clips[:1]
+    for clip, after in zip(reversed(clips * 2), reversed(following), strict=True):
+        found[clip] = after if after.video != clip.video else found[after]
     return found
