@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
+from mtrans.core.files import write_text
 from mtrans.train.callbacks import HoldingCallback, LogCallback
 from mtrans.train.progress import ProgressCallback
 
@@ -48,3 +49,20 @@ def test_the_event_file_is_closed(tmp_path: Path) -> None:
     assert callback.writer.file_writer is not None
     callback.close()
     assert callback.writer.file_writer is None
+
+
+def test_the_log_of_a_run_that_goes_on_is_never_empty(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "log.jsonl"
+    file.write_text('{"step": 0, "seconds": 1.0}\n{"step": 3, "seconds": 2.0}\n')
+    written: list[str] = []
+
+    def watched(path: Path, text: str) -> None:
+        written.append(text)  # what a kill at this moment would leave
+        write_text(path, text)
+
+    monkeypatch.setattr("mtrans.train.callbacks.write_text", watched)
+    begin(LogCallback(file, None, per_epoch=1), tmp_path)  # at step 0: step 3 will come again
+    assert written == ['{"step": 0, "seconds": 1.0}\n']
+    assert file.read_text() == written[0]

@@ -6,6 +6,7 @@ All decisions are functions of the step and of the Trainer's log history (:mod:`
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -106,8 +107,8 @@ class LogCallback(HoldingCallback):
         self.started = time.monotonic()
         if self.file.exists():
             kept = [r for r in read_jsonl(self.file) if r["step"] <= state.global_step]
-            write_text(self.file, "")
-            append_jsonl(self.file, kept)
+            # whole or not at all: a kill in between must not lose what was learned so far
+            write_text(self.file, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in kept))
             self.started -= kept[-1]["seconds"] if kept else 0.0
         if self.folder is not None:
             from torch.utils.tensorboard import SummaryWriter
