@@ -30,7 +30,7 @@ from mtrans.data.forms import FORMS, pack, stored_bytes, unpack
 
 ALIGN = 64
 
-RESIDENT_BYTES = 64 << 20
+RESIDENT_BYTES = 16 << 20
 """What is read of the files until their pages are given back to the system's cache."""
 
 
