@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
+import shutil
 from pathlib import Path
 
 import yaml
 from peft import PeftModel
 
 from mtrans.data.adapters import ADAPTERS
-from mtrans.measure.predictions import read_predictions
+from mtrans.measure.predictions import read_predictions, write_predictions
 from mtrans.models.loading import load_backbone
 from mtrans.models.lora import read_adapter
 
@@ -63,6 +65,21 @@ def test_the_models_card(mtrans: Command, run: Path) -> None:
     file.write_text("mine")
     one_line_error(mtrans("card", run), "was not written here")
     file.unlink()
+
+
+def test_real_clips_are_not_called_drawn(mtrans: Command, run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    record = copy / "adapter" / "mtrans.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"backbone": "tiny"}))
+    assert mtrans("card", copy).status == 0
+    card = (copy / "adapter" / "README.md").read_text()
+    assert "drawn by a program" not in card, "of the clips nothing is known but that they are there"
+    assert "still images and texts that a program made" in card
+    answers = read_predictions(copy / "predictions.jsonl")
+    worlds = [dataclasses.replace(p, facts={"world": "talk"}) for p in answers]
+    write_predictions(copy / "predictions.jsonl", worlds)
+    assert mtrans("card", copy).status == 0
+    assert "drawn by a program" in (copy / "adapter" / "README.md").read_text()
 
 
 def test_the_hub_gets_a_licence_that_it_knows_or_a_slug(

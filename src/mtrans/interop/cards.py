@@ -24,6 +24,10 @@ SYNTHETIC = (
     "**Synthetic.** The clips are drawn by a program: scores on them say whether a method can learn"
     " what it should, and nothing about accuracy on real footage."
 )
+TINY = (
+    "`tiny`, the base model, has seen nothing but still images and texts that a program made: it is"
+    " there to try things out with."
+)
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
 _ANSWERS = 6
 _LICENCES = {"CC0": "cc0-1.0"}  # what adapters say in prose -> the Hub's name for it
@@ -110,14 +114,15 @@ def model_card(path: Path) -> Path:
     run = RunFolder(path)
     info = run.info()
     adapter = _json(run.adapter / "mtrans.json", "wanted a finished run with an adapter")
-    made_up = _synthetic(run, adapter["backbone"])
-    base = adapter["backbone"]
+    base, made_up = adapter["backbone"], _synthetic(run)
     header: dict[str, Any] = {"library_name": "peft", "pipeline_tag": "video-text-to-text"}
     if "/" in base and not Path(base).exists():
         header["base_model"] = base
-    header["tags"] = ["mtrans", "video", "lora", *(["synthetic"] if made_up else [])]
+    drawn = made_up or base == "tiny"
+    header["tags"] = ["mtrans", "video", "lora", *(["synthetic"] if drawn else [])]
     lora, versions = adapter["lora"], info["versions"]
     lines = [f"# Video adapter for {base}", "", *([SYNTHETIC, ""] if made_up else [])]
+    lines += [TINY, ""] if base == "tiny" else []
     lines += [
         f"- Base model: `{base}`, frozen weights `{adapter['weights']}`",
         f"- Low-rank pairs: rank {lora['rank']}, alpha {lora['alpha']:g} on"
@@ -171,12 +176,10 @@ def _data(info: Mapping[str, Any]) -> dict[str, Any]:
     return {k: d for k, d in info.get("data", {}).items() if d}
 
 
-def _synthetic(run: RunFolder, base: str) -> bool:
-    """Whether the backbone is the embedded one, or the clips are of a world (facts say so)."""
-    if base == "tiny":
-        return True
+def _synthetic(run: RunFolder) -> bool:
+    """Whether the clips that were answered about are of a world, as their facts say."""
     file = run.predictions()
-    return file.is_file() and any("world" in p.facts for p in read_predictions(file))
+    return file.is_file() and any(p.facts.get("world") for p in read_predictions(file))
 
 
 def _scores(run: RunFolder) -> list[str]:
