@@ -60,6 +60,11 @@ def test_a_plan_without_data_or_a_file_that_is_none(tmp_path):
     (tmp_path / "list.yaml").write_text("- 1")
     with pytest.raises(SettingsError, match="must hold key: value"):
         read_plan(tmp_path / "list.yaml")
+    (tmp_path / "latin.yaml").write_bytes(
+        "data: \N{LATIN SMALL LETTER E WITH ACUTE}".encode("latin-1")
+    )
+    with pytest.raises(SettingsError, match="is not YAML"):
+        read_plan(tmp_path / "latin.yaml")
 
 
 def test_the_example_is_a_plan_and_writing_is_the_inverse_of_reading(tmp_path):

@@ -86,7 +86,7 @@ def read_plan(file: str | Path) -> StudyPlan:
         loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"plan '{file}' can't be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"plan '{file}' is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(loaded, dict):
         raise SettingsError(
