@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,26 @@ def test_pictures_stand_alone(results: Results) -> None:
     assert ">text</text>" in found["curve-talk-lora-rank.svg"]
     results.rows[0].cost["train_seconds"] = 30.0
     assert "cost-talk-train-seconds.svg" in dict(pictures(results))
+
+
+def test_the_page_warns_as_the_table_does(results: Results, tmp_path: Path) -> None:
+    label = results.rows[0].label
+    doubtful = replace(
+        results,
+        absent=[("talk", "text, lora.rank=16")],
+        unsettled=[("talk", label)],
+        other=[("talk", label, "model.pool=last there, mean today")],
+    )
+    page = build_study(doubtful, tmp_path / "report.html").read_text()
+    assert "train.learning_rate=0.002, 2 of 3 seeds, search not over" in page
+    assert f"{label} was run with other settings than its name means today" in page
+    assert "Partial. Not one run is finished of: text, lora.rank=16." in page
+
+
+def test_the_page_says_what_metric_it_shows(results: Results, tmp_path: Path) -> None:
+    rows = [replace(r, overall=replace(r.overall, metric="exact_match")) for r in results.rows]
+    page = build_study(replace(results, rows=rows), tmp_path / "report.html").read_text()
+    assert "Exact match on all questions." in page
 
 
 def test_a_study_without_a_finished_run_has_a_page(results: Results, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from mtrans.study.plan import StudyPlan, text
 from mtrans.study.plan_file import plan_to_dict
 from mtrans.study.results import Results, Row
 from mtrans.study.routing_study import RoutingFound
-from mtrans.study.tables import about, columns, part_of, slices
+from mtrans.study.tables import about, columns, notes, part_of, slices, unfinished
 
 LINES = 6
 """Lines that a chart tells apart."""
@@ -56,7 +56,15 @@ def _set(results: Results, name: str) -> dict[str, Any]:
     ends = [abs(e) for gap in gaps for e in (gap.low, gap.high, gap.difference) if e is not None]
     return {
         "name": name,
-        "rows": [{"row": row, "label": row.label, "chosen": _words(row.chosen)} for row in rows],
+        "notes": [line.replace("**", "") for line in notes(results, name) if line],
+        "rows": [
+            {
+                "row": row,
+                "label": row.label,
+                "chosen": ", ".join(filter(None, [_words(row.chosen), *unfinished(results, row)])),
+            }
+            for row in rows
+        ],
         "reach": max([*ends, 0.01]) * 1.05,
         "parts": [
             {"name": part, "scores": [(row.label, part_of(row, part)) for row in rows]}

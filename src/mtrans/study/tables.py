@@ -181,13 +181,15 @@ def _table(results: Results, rows: Sequence[Row]) -> list[str]:
 
 def _named(results: Results, row: Row) -> str:
     """Returns a row's contender, with what is not finished of it."""
-    seeds = len(results.plan.seeds)
-    lacks = []
-    if 0 < len(row.seeds) < seeds:
-        lacks.append(f"{len(row.seeds)} of {seeds} seeds")
-    if (row.data, row.label) in results.unsettled:
-        lacks.append("search not over")
+    lacks = unfinished(results, row)
     return f"{row.contender} ({', '.join(lacks)})" if lacks else row.contender
+
+
+def unfinished(results: Results, row: Row) -> list[str]:
+    """Returns what is not finished of a row: seeds, its search."""
+    seeds = len(results.plan.seeds)
+    lacks = [f"{len(row.seeds)} of {seeds} seeds"] if 0 < len(row.seeds) < seeds else []
+    return lacks + ["search not over"] * ((row.data, row.label) in results.unsettled)
 
 
 def slices(rows: Sequence[Row]) -> list[str]:
