@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mtrans.bench.side_by_side import write_result
 from mtrans.bench.sizes import config_of
 from mtrans.core.records import Prediction, Sample
+from mtrans.core.runtime import has_fast_bf16, pick_device
 from mtrans.core.settings import CacheDtype
 from mtrans.data.forms import FORMS, stored_bytes
 from mtrans.infer.evaluate import evaluate
@@ -24,6 +25,10 @@ from mtrans.measure.compare import compare
 from mtrans.measure.intervals import bootstrap, clusters_of
 from mtrans.measure.metrics import METRICS
 from mtrans.measure.predictions import read_predictions
+from mtrans.train.run_folder import read_settings
+
+if TYPE_CHECKING:
+    import torch
 
 CASES: dict[str, tuple[str, CacheDtype]] = {
     "exact": ("fp32", "same"),
@@ -80,13 +85,18 @@ def bench_rounding(
 
     Returns:
         The exact answers' metric with its standard error, what each rounding does, and bytes.
+        Matrices in bf16 are left out where the device, or a run, would keep them in fp32.
 
     Raises:
         CheckpointError: A run is not there or not finished.
         PredictionsError: No sample has a known answer.
     """
     answers: dict[str, list[Prediction]] = {}
+    unrounded = _why_unrounded(runs, pick_device(device))
     for case, (dtype, form) in CASES.items():
+        if dtype == "mixed" and unrounded is not None:
+            said(f"{case}: not measured, {unrounded}")
+            continue
         for number, run in enumerate(runs):
             predictor = load_predictor(run, dtype=dtype, device=device, calibrated=False)
             _keep_in(predictor, out / "cache", form)
@@ -107,7 +117,9 @@ def bench_rounding(
         "metric": metric,
         "exact": statistics.value(),
         "standard_error": spread.standard_error if spread else None,
-        "cases": [asdict(_against(case, metric, exact, answers[case])) for case in list(CASES)[1:]],
+        "cases": [
+            asdict(_against(case, metric, exact, answers[case])) for case in list(answers)[1:]
+        ],
         "bytes": sizes(),
     }
     write_result(out / "rounding.json", "rounding", result)
@@ -125,6 +137,14 @@ def sizes() -> dict[str, dict[str, int]]:
         }
         for frames in FRAMES
     }
+
+
+def _why_unrounded(runs: Sequence[Path], device: torch.device) -> str | None:
+    """Says why `dtype` ``mixed`` would round nothing; None where it does."""
+    if not has_fast_bf16(device):
+        return f"the {device.type} is not fast at bf16, so matrices stay in fp32"
+    fp32 = [run for run in runs if read_settings(run).train.precision == "fp32"]
+    return f"'{fp32[0]}' was trained with train.precision=fp32" if fp32 else None
 
 
 def _keep_in(predictor: Predictor, folder: Path, form: CacheDtype) -> None:
