@@ -18,7 +18,7 @@ from mtrans.core.records import Prediction
 from mtrans.core.settings import load_settings
 from mtrans.measure.compare import compare
 from mtrans.measure.predictions import PredictionsError, read_predictions, write_predictions
-from mtrans.measure.score import read_scores
+from mtrans.measure.score import read_scores, score_predictions
 from mtrans.report.build import build, unlike
 from mtrans.report.contents import changed_settings
 from report.run_folder_factory import make_run
@@ -339,6 +339,18 @@ def test_scores_that_belong_to_other_predictions_are_measured_again(folders, tmp
     ]
     write_predictions(run / "predictions.jsonl", items)
     assert "Accuracy is 100.0 %" in Page(build(run).read_text()).text
+
+
+def test_what_intervals_draw_is_called_what_it_is(folders, tmp_path):
+    run = copy(folders[0], tmp_path / "run")
+    answers = read_predictions(run / "predictions.jsonl")
+    grouped = [dataclasses.replace(p, group=f"g{i % 5}") for i, p in enumerate(answers)]
+    write_predictions(run / "predictions.jsonl", grouped)
+    score_predictions(run / "predictions.jsonl", resamples=200, cluster="group")
+    text = Page(build(run).read_text()).text
+    assert f"of {len(answers)} answers about 5 groups are right" in text
+    assert "draws of whole groups" in text
+    assert "about 5 clips" not in text
 
 
 def test_damaged_scores_are_measured_again(folders, tmp_path):

@@ -46,6 +46,7 @@ class Answer:
 def verdict(
     scores: Sequence[Score],
     *,
+    drawn: str = "clips",
     analysis: Found | None = None,
     robustness: Found | None = None,
     maps: Found | None = None,
@@ -55,6 +56,7 @@ def verdict(
 
     Args:
         scores: Of ``scores.json``; those by question type are looked at too.
+        drawn: What the scores' intervals draw as a whole.
         analysis: ``parts`` of ``analysis.json``.
         robustness: ``robustness.json``.
         maps: ``faithfulness.json``, of `mtrans explain --clips`.
@@ -67,7 +69,7 @@ def verdict(
         return []
     parts = {k: v for k, v in (analysis or {}).items() if "missing" not in v}
     asked = [
-        ("good", "What is it good at?", _good(scores), ""),
+        ("good", "What is it good at?", _good(scores, drawn), ""),
         ("bad", "Where does it fail?", _bad(scores, parts), "mtrans analyze RUN"),
         (
             "time",
@@ -89,13 +91,13 @@ def verdict(
     return out
 
 
-def _good(scores: Sequence[Score]) -> list[str]:
+def _good(scores: Sequence[Score], drawn: str) -> list[str]:
     main = next((s for s in scores if not s.slice), None)
     if main is None or not is_share(main.metric):
         return []
     if main.metric == "accuracy":
         right = f"{pc(main.value)}{ends(main.low, main.high)}"
-        asked = f"{main.n} answers about {main.clusters} clips"
+        asked = f"{main.n} answers about {main.clusters} {drawn}"
         lines = [f"{right} of {asked} are right{_guess(main)}."]
     else:
         value = f"{pc(main.value)}{ends(main.low, main.high)}"

@@ -125,6 +125,7 @@ def _page(runs: Sequence[Run]) -> dict[str, Any]:
         "worlds": synthetic_worlds(run),
         "overall": [s for s in run.scores if not s.slice],
         "main": run.main,
+        "drawn": _drawn(run),
         "breakdowns": contents.breakdowns(run),
         "confusions": matrices,
         "analysis": analysis(run.analysis),
@@ -143,9 +144,16 @@ def _page(runs: Sequence[Run]) -> dict[str, Any]:
     }
 
 
+def _drawn(run: Run) -> str:
+    """Returns what the scores' intervals draw as a whole: clips, or groups, speakers."""
+    method = str(run.document.get("interval", {}).get("method", ""))
+    return {"groups": "groups", "speakers": "speakers"}.get(method.rpartition(" ")[2], "clips")
+
+
 def _verdict(run: Run, disturbed: Mapping[str, Any]) -> list[Answer]:
     return verdict(
         run.scores,
+        drawn=_drawn(run),
         analysis=run.analysis.get("parts"),
         robustness=disturbed,
         maps=read_document(run.path / "explain" / "faithfulness.json"),
