@@ -329,6 +329,9 @@ def test_open_answers_get_their_own_metrics_and_clips(tmp_path):
     assert "METEOR" in page.text
     assert "confusion" not in page.text.lower()
     assert "cut an onion" in page.text
+    # "pour the oil" is near "pour oil", and not called right
+    assert "Answers nearest to the right ones" in page.text
+    assert "Surest right" not in page.text
 
 
 def test_scores_that_belong_to_other_predictions_are_measured_again(folders, tmp_path):

@@ -11,7 +11,7 @@ from mtrans.core.records import Prediction, Score
 from mtrans.core.settings import PRESETS, RunSettings, flatten, load_settings, settings_to_dict
 from mtrans.measure.apply import main_metrics
 from mtrans.measure.compare import Comparison, compare
-from mtrans.measure.metrics import METRICS, confusion, is_right, truth
+from mtrans.measure.metrics import METRICS, confusion, is_right, said, truth
 from mtrans.report.frames import clip_strip
 from mtrans.report.plots import Series, line_chart
 from mtrans.report.read import Run
@@ -102,9 +102,9 @@ def confusions(run: Run) -> list[dict[str, Any]]:
 
 
 def _matrix(title: str | None, predictions: Sequence[Prediction]) -> dict[str, Any] | None:
+    if len({t for p in predictions for t in (truth(p), said(p))} - {None}) > MAX_CLASSES:
+        return None  # before a table of all pairs is made: own candidates are thousands
     names, table = confusion(predictions)
-    if len(names) > MAX_CLASSES:
-        return None
     failed = bool(table[:, -1].any())
     counts = table if failed else table[:, :-1]
     rows = [
@@ -124,8 +124,10 @@ def clips(run: Run) -> list[dict[str, Any]]:
     bad = [p for merit, p in reversed(ranked) if merit <= 0]
     frames = run.settings.frames if run.settings else None
     out = []
-    titles = (("Surest right answers", good), ("Surest wrong answers", bad))
-    for title, part in titles:
+    names = ("Surest right answers", "Surest wrong answers")
+    if all(p.choices is None for p in known):  # half of the words in common is not yet right
+        names = ("Answers nearest to the right ones", "Answers furthest from the right ones")
+    for title, part in zip(names, (good, bad), strict=True):
         chosen: dict[str | None, Prediction] = {}
         for p in part:
             if p.video not in chosen and len(chosen) < CLIPS:
@@ -140,7 +142,7 @@ def clips(run: Run) -> list[dict[str, Any]]:
 
 
 def _merit(p: Prediction) -> float:
-    """Ranks answers: above 0 is right, and the surer the further from 0."""
+    """Ranks answers: above 0 is right (written: near), and the surer the further from 0."""
     if p.choices is None:
         return METRICS.get("rouge_l").statistics([p]).value() - 0.5
     sure = p.probabilities[p.choice] if p.probabilities and p.choice is not None else 0.5
