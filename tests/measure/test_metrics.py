@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import sklearn.metrics
@@ -114,6 +116,13 @@ def test_exact_match_forgives_case_punctuation_and_articles_only():
     pairs = [("The red box.", "red box", 1), ("red  Box", "a red box!", 1), ("red", "red box", 0)]
     for i, (answer, target, wanted) in enumerate(pairs):
         assert value("exact_match", [open_prediction(i, target, answer)]) == wanted
+
+
+def test_a_clip_that_gave_no_answer_is_never_right():
+    # without its article nothing is left of the letter A, and nothing was said
+    unread = replace(open_prediction(0, "A", ""), error="no such file", parse="failed")
+    assert value("exact_match", [unread]) == 0
+    assert value("exact_match", [open_prediction(0, "A", "a")]) == 1
 
 
 def test_rouge_by_hand_and_as_rouge_score():

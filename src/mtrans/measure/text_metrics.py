@@ -16,7 +16,7 @@ _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 _WORD = re.compile(r"\w+")
 
-_ROUGE = f"rouge-score {version('rouge-score')}, no stemmer"
+_ROUGE = f"rouge-score {version('rouge-score')}, no stemmer, words of a to z and digits alone"
 _METEOR = (
     f"METEOR of Lavie and Agarwal 2007 (alpha 0.9, beta 3, gamma 0.5), nltk {version('nltk')};"
     " not METEOR 1.5, whose numbers differ"
@@ -107,8 +107,9 @@ class _NoWordNet:
 def _mean_over_pairs(
     predictions: Sequence[Prediction], score: Callable[[str, str], float]
 ) -> Statistics:
-    pairs = [(said(p) or "", truth(p) or "") for p in predictions]
-    known = {pair: score(*pair) for pair in set(pairs)}  # short answers repeat a lot
+    pairs = [(said(p), truth(p) or "") for p in predictions]
+    # short answers repeat a lot; no answer is like none, even like one that is an article alone
+    known = {(a, b): 0.0 if a is None else score(a, b) for a, b in set(pairs)}
     return mean_of([known[pair] for pair in pairs])
 
 
