@@ -153,3 +153,16 @@ def test_whether_seeing_explains_mistakes_follows_its_interval(tmp_path: Path) -
     assert "Seeing matters" in told["all"]
     assert "differs between seeds" in told["some"]
     assert "| 1 | 40 | 75.0 % | 80.0 % | +5.0 points (2.0 to 10.0) |" in told["all"]
+
+
+def test_a_study_that_another_one_contains_is_not_told_twice(tmp_path: Path) -> None:
+    small = study(("paper", -0.2, -0.1))
+    large = study(("paper", -0.2, -0.1), ("concat", -0.3, -0.2))
+    title = "What the whole method is worth on `physics` (2000 training clips)"
+    both = page(tmp_path / "both", None, small, large)
+    assert both.count(title) == 1
+    assert "`concat`" in both
+    assert page(tmp_path / "same", None, small, small).count(title) == 1
+    other = copy.deepcopy(small)
+    other["rows"][0]["overall"] = {**SCORE, "value": 0.65}
+    assert page(tmp_path / "other", None, other, large).count(title) == 2

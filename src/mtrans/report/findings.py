@@ -117,16 +117,19 @@ def _text(number: int, part: Finding) -> str:
     return "".join(lines)
 
 
+Compared = tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]
+"""A data set as a plan describes it, and a study's rows on it, `mtrans` first."""
+
+
 def _whole(studies: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
     """What the whole method is worth against contenders, one finding a data set."""
-    for document, data in ((d, data) for d in studies for data in d["plan"]["data"]):
-        world, clips = data["name"], data.get("train")
-        rows = [r for r in document["rows"] if r["data"] == world and not r["point"]]
-        others = [r for r in rows if r["against"]]
-        names = {r["contender"] for r in rows}
-        ablation = document["plan"].get("name") == "ablation" or names & set(PARTS)
-        # differences are against the first row
-        if not others or rows[0]["contender"] != "mtrans" or ablation:
+    known = list(_compared(studies))
+    for place, (data, rows) in enumerate(known):
+        mine, rest = _told(data, rows), known[:place] + known[place + 1 :]
+        # another study's table says all of this and more
+        if any(mine < _told(*other) for other in rest) or mine in (
+            _told(*other) for other in known[:place]
+        ):
             continue
         first = rows[0]["overall"]
         # nothing is guessed where answers are written
@@ -135,10 +138,30 @@ def _whole(studies: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
             f"`mtrans`, the whole method, is right in {_score(first)} of {first['n']} answers of"
             f" {len(rows[0]['seeds'])} seeds{guess}."
         ]
-        lines += [_against(r) for r in others]
+        lines += [_against(r) for r in rows if r["against"]]
         lines += _unlearned(rows[0])
-        title = f"What the whole method is worth on `{world}` ({clips} training clips)"
+        title = (
+            f"What the whole method is worth on `{data['name']}` ({data.get('train')} training"
+            " clips)"
+        )
         yield Finding(title, lines, command=WHOLE)
+
+
+def _compared(studies: Sequence[Mapping[str, Any]]) -> Iterator[Compared]:
+    """Yields data sets of studies that compare whole designs."""
+    for document, data in ((d, data) for d in studies for data in d["plan"]["data"]):
+        rows = [r for r in document["rows"] if r["data"] == data["name"] and not r["point"]]
+        names = {r["contender"] for r in rows}
+        ablation = document["plan"].get("name") == "ablation" or names & set(PARTS)
+        # differences are against the first row
+        if any(r["against"] for r in rows) and rows[0]["contender"] == "mtrans" and not ablation:
+            yield data, rows
+
+
+def _told(data: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> set[tuple[Any, ...]]:
+    """Returns what a finding says: of which data, whose scores."""
+    about = (data["name"], data.get("train"))
+    return {(*about, r["contender"], r["overall"]["value"], tuple(r["seeds"])) for r in rows}
 
 
 def _against(row: Mapping[str, Any]) -> str:
