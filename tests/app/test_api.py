@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import mtrans as package
 from mtrans.app.api import VideoModel
 from mtrans.app.data import as_samples
 from mtrans.core.errors import CheckpointError, ManifestError, SettingsError
+from mtrans.core.records import Sample, Turn
 from mtrans.data.manifest import read_manifest
 
 
@@ -100,3 +102,13 @@ def test_data_that_is_not_samples(small: Path) -> None:
         as_samples([{"id": "a"}])  # type: ignore[list-item]
     with pytest.raises(ManifestError, match="is a folder"):
         as_samples(small)
+
+
+def test_samples_made_by_hand_are_completed_and_checked_as_lines_are() -> None:
+    made = Sample("a", "clip.mp4", "which way?", "right", ("left", "right"), context=(Turn("so"),))
+    (sample,) = as_samples([made])
+    assert (sample.label, sample.answer, sample.context) == (1, "right", made.context)
+    (sample,) = as_samples([dataclasses.replace(made, answer=None, label=0)])
+    assert sample.answer == "left"
+    with pytest.raises(ManifestError, match=r"item 1 of the data: answer: 'up' is not among"):
+        as_samples([made, dataclasses.replace(made, answer="up")])

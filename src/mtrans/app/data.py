@@ -9,6 +9,7 @@ from pathlib import Path
 from mtrans.app.sizes import PUBLISHED
 from mtrans.core.errors import CheckpointError, ManifestError, did_you_mean
 from mtrans.core.records import Sample
+from mtrans.data.fields import FieldError, sample_from_json
 from mtrans.data.manifest import read_manifest
 
 
@@ -44,10 +45,11 @@ def as_samples(data: str | Path | Sequence[Sample]) -> list[Sample]:
         data: A manifest, a ``messages`` + ``videos`` file, or samples.
 
     Returns:
-        The samples.
+        The samples; of `answer` and `label` the one that is missing is filled in, as in a manifest.
 
     Raises:
-        ManifestError: The file can't be read, a line is not a sample, or something else came.
+        ManifestError: The file can't be read, a line or a record is no sample, or something else
+            came.
     """
     if isinstance(data, str | Path):
         if Path(data).is_dir():
@@ -62,6 +64,10 @@ def as_samples(data: str | Path | Sequence[Sample]) -> list[Sample]:
                 f"item {i} of the data is a {type(sample).__name__}; wanted mtrans Sample records"
                 " or the path of a manifest"
             )
+        try:
+            samples[i] = sample_from_json(sample.to_json())
+        except FieldError as error:
+            raise ManifestError(f"item {i} of the data: {error}") from error
     return samples
 
 
