@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 import mtrans as package
-from mtrans.app.cli import main
+from mtrans.app import errors
+from mtrans.app.cli import app, main
+from mtrans.app.reference import commands
 from mtrans.core.errors import SettingsError
 
 from .conftest import Command, one_line_error
@@ -86,3 +88,13 @@ def test_out_that_cannot_be_written_is_one_line(
         mtrans("export-predictions", run, "--out", file / "x" / "y.jsonl"), f"'{file}' is a file"
     )
     assert file.read_text() == "x"
+
+
+def test_an_interrupted_command_says_that_it_goes_on_where_its_help_does() -> None:
+    promised = {
+        path.split()[0]
+        for path, command in commands(app)
+        if "the same command goes on" in " ".join((command.__doc__ or "").split())
+    }
+    assert promised >= {"adapt", "robustness", "crossval"}
+    assert promised <= set(errors._RESUMABLE)

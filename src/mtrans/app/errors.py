@@ -32,6 +32,7 @@ _RESUMABLE = {
     "demo": "the same command goes on where it was",
     "crossval": "the same command goes on where it was",
     "text-control": "the same command goes on where it was",
+    "robustness": "the same command goes on where it was",
     "study": "the same command goes on where it was",
     "worlds": "the same command keeps the clips that are there",
 }
