@@ -168,6 +168,14 @@ def test_confidence_is_called_what_its_interval_says() -> None:
     )
 
 
+def test_confidence_about_a_single_clip_is_not_called_good() -> None:
+    single = trust(0.2, 0.1, 0.3)
+    for score in single["calibration"]["variants"][0]["scores"]:
+        score |= {"low": None, "high": None}
+    told = said(verdict(SCORES, analysis=single), "trust")
+    assert told.startswith("A single clip can't tell: it claims 90.0 %")
+
+
 def test_maps_and_strange_clips_stand_there_once_measured() -> None:
     maps = {
         "n": 12,

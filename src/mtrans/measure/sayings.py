@@ -236,7 +236,7 @@ def of_calibration(found: Found) -> list[str]:
         scores = {s["metric"]: s for s in variant["scores"]}
         gap, right, error = (scores[m] for m in ("overconfidence", "accuracy", "ece"))
         sure = right["value"] + gap["value"]
-        if gap["low"] is not None and gap["low"] <= 0 <= gap["high"]:
+        if gap["low"] is None or gap["low"] <= 0 <= gap["high"]:
             verdict = "neither clearly over- nor underconfident"
         else:
             word = "overconfident" if gap["value"] > 0 else "underconfident"

@@ -96,7 +96,9 @@ def trust(parts: Found) -> list[str]:
     scores = {s["metric"]: s for s in last["scores"]}
     gap, right, error = (scores[m] for m in ("overconfidence", "accuracy", "ece"))
     how = " after calibration" if len(found["variants"]) > 1 else ""
-    if gap["low"] is None or gap["low"] <= 0 <= gap["high"]:
+    if gap["low"] is None:
+        start = f"A single clip can't tell{how}"
+    elif gap["low"] <= 0 <= gap["high"]:
         start = f"On average, yes{how}"
     else:
         word = "too sure" if gap["value"] > 0 else "not sure enough"
