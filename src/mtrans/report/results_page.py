@@ -46,6 +46,8 @@ PICTURES = {
 }
 """Kind of picture -> what is said above those of a study."""
 
+ROUTING = "What the routers do was looked at with `mtrans study routing STUDY`."
+
 _COMMAND = re.compile(r"mtrans study run \S+ --out [\w./-]+(?: --workers \d+)?")
 
 
@@ -94,7 +96,7 @@ def _section(folder: Path, plans: list[tuple[StudyPlan, Path, str]], place: str)
             lines += [f"![{picture.stem}]({place}/{folder.name}/{picture.name})", ""]
     routing = folder / "routing.md"
     if routing.exists():
-        lines += [routing.read_text("utf-8").rstrip(), ""]
+        lines += [routing.read_text("utf-8").rstrip(), "", ROUTING, ""]
         for picture in sorted(folder.glob("routing-*.svg")):
             lines += [f"![{picture.stem}]({place}/{folder.name}/{picture.name})", ""]
     for notes in _notes(folder):
