@@ -150,9 +150,41 @@ def test_training_from_cache_equals_training_from_video(
 def test_workers_change_nothing(small: Path, samples: list[Sample], tmp_path: Path) -> None:
     runs = []
     for workers in (0, 1):
-        settings = settings_of(small, **{"train.workers": workers, "train.max_steps": 3})
+        values = {"train.workers": workers, "train.max_steps": 3, "prompt.max_text_tokens": 4}
+        settings = settings_of(small, **values)
         runs.append(adapt(settings, samples, None, tmp_path / str(workers), progress=False))
     assert same(weights(runs[0]), weights(runs[1]))
+    cut = [run.info()["cut_texts"] for run in runs]
+    assert cut[0] == cut[1], "what workers cut is not known to the process that writes it down"
+    assert cut[0]["question"] > 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no process tells when it began")
+def test_a_run_that_another_process_is_at_is_left_alone(
+    small: Path, samples: list[Sample], tmp_path: Path
+) -> None:
+    settings, data = settings_of(small), {"train": describe_data(samples)}
+    code = (
+        "import json, sys; from mtrans.train.run_folder import this_process;"
+        "print(json.dumps(this_process()), flush=True); input()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True) as child:
+        assert child.stdout is not None
+        run, _ = open_run(tmp_path / "run", settings, data)
+        process = json.loads(child.stdout.readline())
+        run.update(process=process)
+        run.log_file.write_text("kept\n")
+        for resume in (True, False):
+            with pytest.raises(CheckpointError, match=f"process {child.pid} is training in"):
+                adapt(settings, samples, None, run.path, resume=resume, progress=False)
+        assert run.log_file.read_text() == "kept\n"
+        # a later process may have the number of one that was killed
+        run.update(process={**process, "began": process["began"] - 1})
+        assert run.worker() is None
+        run.update(process=process)
+        assert run.worker() == child.pid
+        child.communicate("\n")
+    assert open_run(run.path, settings, data)[1] == "new"  # it has ended: the run is taken over
 
 
 def test_a_finished_run_is_left_alone(
@@ -208,6 +240,7 @@ def test_a_bad_clip_stops_the_run_with_one_line(
     with pytest.raises(VideoError, match=r"bad\.mp4") as caught:
         adapt(settings, [*samples[:3], bad], None, tmp_path / "run", progress=False)
     assert "\n" not in str(caught.value)
+    assert RunFolder(tmp_path / "run").info()["process"] is None, "nobody is at it any more"
 
 
 @pytest.mark.parametrize("use_cache", [True, False])

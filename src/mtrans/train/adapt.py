@@ -85,8 +85,12 @@ def adapt(
             progress,
         )
         return run
-    with without_accelerates_own():
-        _adapt(settings, where, run, train, val, backbone, progress)
+    try:
+        with without_accelerates_own():
+            _adapt(settings, where, run, train, val, backbone, progress)
+    finally:
+        if where.team.main:
+            run.leave()
     return run
 
 

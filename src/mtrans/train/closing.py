@@ -74,6 +74,7 @@ def close_run(
             backward_share=back,
         )
         best = best_validation(trainer.state.log_history)
+        _count_cuts(trainer)
         run.update(
             status="finished",
             process=None,  # nobody is at it any more, and whose machine it was is nobody's business
@@ -91,6 +92,13 @@ def close_run(
             say(short)
     if not where.team.alone:
         torch.distributed.barrier()
+
+
+def _count_cuts(trainer: AdaptTrainer) -> None:
+    """Has the collator look at every text: loaders' workers and other processes count apart."""
+    for data in (trainer.samples, getattr(trainer.validate, "samples", None)):
+        for sample in getattr(data, "samples", ()):
+            cast(Any, trainer.data_collator).text_ids(sample)
 
 
 def _operations(

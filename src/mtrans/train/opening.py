@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import platform
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,13 @@ from mtrans.core.files import make_folder
 from mtrans.core.records import Sample
 from mtrans.core.settings import RunSettings, flatten, settings_to_dict
 from mtrans.train.circumstances import git_state, now, versions
-from mtrans.train.run_folder import SCHEMA_VERSION, RunFolder, RunState, write_settings
+from mtrans.train.run_folder import (
+    SCHEMA_VERSION,
+    RunFolder,
+    RunState,
+    this_process,
+    write_settings,
+)
 
 # Where a run is computed, not what: these may differ between the start of a run and its resumption.
 _WHERE_NOT_WHAT = ("cache_dir", "device", "offload", "train.workers")
@@ -70,8 +75,9 @@ def open_run(
         The folder and what it held: ``finished`` means that nothing is left to do.
 
     Raises:
-        CheckpointError: The folder holds a run with other settings or data, or other files. A run
-            that left no checkpoint is no obstacle: it is taken over.
+        CheckpointError: The folder holds a run with other settings or data, one that another
+            process is at, or other files. A run that left no checkpoint is no obstacle: it is taken
+            over.
     """
     run = RunFolder(path)
     state = run.state()
@@ -80,9 +86,10 @@ def open_run(
             _check_same(run, settings, data)
         if state == "finished":
             return run, state
+        _check_free(run)
         if run.last_checkpoint() is not None:
             info = run.info()
-            run.update(resumed=[*info.get("resumed", []), now()])
+            run.update(resumed=[*info.get("resumed", []), now()], process=this_process())
             return run, state
         run.forget_progress()
     elif path.is_dir() and any(path.iterdir()):
@@ -98,7 +105,7 @@ def open_run(
             "started": now(),
             "finished": None,
             "command": sys.argv,
-            "process": {"host": platform.node(), "id": os.getpid()},
+            "process": this_process(),
             "versions": versions(),
             "git": git_state(),
             "seed": settings.train.seed,
@@ -125,6 +132,7 @@ def set_aside(path: Path) -> Path | None:
     """
     if RunFolder(path).state() == "new":
         return None
+    _check_free(RunFolder(path))
     here = Path(os.path.abspath(path))  # not resolved: of a link, the link is moved
     if Path.cwd().is_relative_to(here.resolve()):
         raise CheckpointError(f"'{path}' can't be moved away from inside it; change to its parent")
@@ -135,6 +143,15 @@ def set_aside(path: Path) -> Path | None:
     except OSError as error:
         raise CheckpointError(f"'{path}' can't be moved to '{free}': {error.strerror}") from error
     return path.with_name(free.name)
+
+
+def _check_free(run: RunFolder) -> None:
+    """Keeps two processes from writing one run, which would be neither's."""
+    if (process := run.worker()) is not None:
+        raise CheckpointError(
+            f"process {process} is training in '{run.path}' now; wait until it has ended, or choose"
+            " another --out"
+        )
 
 
 def _check_same(run: RunFolder, settings: RunSettings, data: Mapping[str, Any]) -> None:

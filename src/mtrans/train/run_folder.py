@@ -14,6 +14,7 @@ This module needs no torch.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -143,11 +144,38 @@ class RunFolder:
             return False
         return not _at_work(self.info().get("process") or {})
 
+    def worker(self) -> int | None:
+        """Returns the process of this machine that is surely at the run; None where none is."""
+        process = self.info().get("process") or {}
+        known = process.get("began") is not None and process.get("host") == platform.node()
+        return int(process["id"]) if known and _at_work(process) else None
+
+    def leave(self) -> None:
+        """Takes down that this process is at the run no longer, whether or not it is finished."""
+        with contextlib.suppress(CheckpointError, OSError):
+            if (self.info().get("process") or {}).get("id") == os.getpid():
+                self.update(process=None)
+
     def forget_progress(self) -> None:
         """Removes what a run without a checkpoint left, so that it starts again."""
         for folder in (self.checkpoints, self.tensorboard, self.adapter):
             shutil.rmtree(folder, ignore_errors=True)
         self.log_file.unlink(missing_ok=True)
+
+
+def this_process() -> dict[str, Any]:
+    """Returns what tells this process from others, and from a later one with its number."""
+    return {"host": platform.node(), "id": os.getpid(), "began": _began(os.getpid())}
+
+
+def _began(process: int) -> int | None:
+    """Returns when a process began, in ticks since the start; None of none, or where none tells."""
+    try:
+        told = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    state, *numbers = told.rpartition(")")[2].split()
+    return None if state == "Z" else int(numbers[18])
 
 
 def _at_work(process: Mapping[str, Any]) -> bool:
@@ -156,6 +184,8 @@ def _at_work(process: Mapping[str, Any]) -> bool:
         return False
     if process.get("host") != platform.node():
         return True
+    if process.get("began") is not None:
+        return _began(int(process["id"])) == process["began"]
     try:
         os.kill(int(process["id"]), 0)
     except ProcessLookupError:
