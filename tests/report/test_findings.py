@@ -105,7 +105,7 @@ def test_use_of_order_and_routes_follow_their_numbers(tmp_path: Path) -> None:
     text = page(tmp_path / "a", ANALYSIS)
     assert "`mtrans` uses the order of frames: reversed, +50.0 points (30.0 to 70.0)" in text
     assert "(seed 2 +50.0)" in text
-    assert "deciding is not learned" in text
+    assert "the unbounded one, from the start" in text
     other = copy.deepcopy(ANALYSIS)
     other["contenders"]["mtrans"]["temporal"]["rows"][0]["low"] = -0.1
     other["contenders"]["mtrans"]["routing"] = {"0": [[0.6], [0.1]]}
@@ -166,3 +166,18 @@ def test_a_study_that_another_one_contains_is_not_told_twice(tmp_path: Path) -> 
     other = copy.deepcopy(small)
     other["rows"][0]["overall"] = {**SCORE, "value": 0.65}
     assert page(tmp_path / "other", None, other, large).count(title) == 2
+
+
+def test_routers_that_look_at_the_question_are_named(tmp_path: Path) -> None:
+    analysis = copy.deepcopy(ANALYSIS)
+    router = {"family": "temporal", "layer": 4, "masks": ["all frames", "own frame"]}
+    router |= {"agreement": 0.66, "varies": 0.3}
+    shares = {"hand": [0.36, 0.64], "sentiment_now": [0.98, 0.02]}
+    analysis["contenders"]["mtrans"]["masks"] = [router | {"shares": shares}]
+    asked = page(tmp_path / "asked", analysis)
+    assert "temporal 4 depends on what is asked: it takes all frames with 36.0 % for hand" in asked
+    assert "98.0 % for sentiment now; seeds agree by 0.66 (1: alike)." in asked
+    shares["hand"] = [0.97, 0.03]
+    alike = page(tmp_path / "alike", analysis)
+    assert "No router's choice depends on what is asked." in alike
+    assert "depends on what is asked: it takes" not in alike

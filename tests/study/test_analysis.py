@@ -13,7 +13,7 @@ from mtrans.core.files import file_hash
 from mtrans.measure.analyze import SCHEMA as ANALYSIS_SCHEMA
 from mtrans.measure.directions import directions
 from mtrans.measure.predictions import read_predictions, write_predictions
-from mtrans.study.analysis import SEEN, collect_analysis
+from mtrans.study.analysis import MASKS, SEEN, collect_analysis
 from mtrans.study.plan import StudyPlan
 from mtrans.study.plan_file import plan_from_dict
 from report.run_folder_factory import make_run
@@ -54,7 +54,14 @@ def test_seeds_are_pooled_and_folders_are_searched(plan: StudyPlan, folder: Path
     (run / "analysis.json").write_text(json.dumps(asked))
     other = folder / "physics/mtrans/seed-0/analysis.json"  # of other predictions
     other.write_text(json.dumps({**asked, "sha256": "0"}))
+    router = {key: key for key in MASKS} | {"seeds": {}}
+    (folder / "tables" / "connectors").mkdir(parents=True)
+    (folder / "tables" / "connectors" / "routing.json").write_text(
+        json.dumps([{"contender": "mtrans", "layers": [router]}])
+    )
     found = collect_analysis(plan, folder)
+    assert found["contenders"]["mtrans"]["masks"] == [{key: key for key in MASKS}]
+    assert "masks" not in found["contenders"]["text"]
     assert set(found["contenders"]) == {"mtrans", "text"}
     assert found["made"] == {"commits": ["0123456"], "date": "2026-01-02"}
     mtrans = found["contenders"]["mtrans"]

@@ -20,6 +20,9 @@ ORDER_COMMAND = (
 DECIDED = 0.35
 """Entropy, in nats, below which a router is said to decide: half of an even choice of two."""
 
+DEPENDS = 0.1
+"""Difference of a mask's probability between types of question that shows a router to look."""
+
 FIRST = "mtrans"
 """The contender whose routes, maps and strange clips are told."""
 
@@ -154,14 +157,43 @@ def routes(document: Found) -> Iterator[Entry]:
             " has 0.69, among four 1.39."
         ]
         if max(first) < DECIDED:
-            lines.append("Routers are near a single mask from the start: deciding is not learned.")
+            lines.append("Routers are near a single mask, the unbounded one, from the start.")
         elif max(last) < DECIDED:
             lines.append("Routers learn to decide for a mask.")
         else:
             lines.append("Some routers stay with a mixture of masks.")
+        lines += _which(contender.get("masks") or [])
         lines.append("What routing is worth is the ablation's question, not this one's.")
         title = f"Whether routes are decided (`{document['data']}`)"
-        yield title, lines, (), "mtrans adapt (routing_entropy in log.jsonl)"
+        yield (
+            title,
+            lines,
+            (),
+            "mtrans adapt (routing_entropy in log.jsonl); mtrans study routing STUDY",
+        )
+
+
+def _which(routers: Sequence[Found]) -> list[str]:
+    """Says whether a router's choice depends on what is asked, and whether seeds choose alike."""
+    lines = []
+    for router in routers:
+        first = {kind: shares[0] for kind, shares in router["shares"].items()}
+        low, high = min(first, key=lambda k: first[k]), max(first, key=lambda k: first[k])
+        if first[high] - first[low] < DEPENDS:
+            continue
+        alike = (
+            ""
+            if router["agreement"] is None
+            else f"; seeds agree by {router['agreement']:.2f} (1: alike)"
+        )
+        lines.append(
+            f"Router {router['family']} {router['layer']} depends on what is asked: it takes"
+            f" {router['masks'][0]} with {pc(first[low])} for {low.replace('_', ' ')} and with"
+            f" {pc(first[high])} for {high.replace('_', ' ')}{alike}."
+        )
+    if routers and not lines:
+        lines.append("No router's choice depends on what is asked.")
+    return lines
 
 
 def worn(document: Found) -> Iterator[Entry]:

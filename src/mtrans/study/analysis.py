@@ -3,8 +3,8 @@
     runs of a study --collect--> analysis/<world>.json --write--> docs/FINDINGS.md
 
 Directions and calibration are measured here from the runs' answers. What needs a model was done by
-`mtrans robustness`, `mtrans explain --clips`, `mtrans analyze --only perception` and `mtrans ood`,
-and is taken from the run folders that have it, with the commands that made it.
+`mtrans robustness`, `mtrans explain --clips`, `mtrans analyze --only perception`, `mtrans ood` and
+`mtrans study routing`, and is taken from the folders that have it, with the commands that made it.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def collect_analysis(plan: StudyPlan, folder: Path) -> dict[str, Any]:
         ``data``, ``world``, ``clips`` (training), ``seeds``, ``made`` (commits and date of the
         runs) and ``contenders``: by name ``directions``, ``temporal`` (over all seeds tested),
         ``calibration``, ``routing`` (entropy of each router at the first and the last logged step,
-        by seed), ``perception`` (by seed), ``robustness``, ``maps``, ``ood`` (each with ``seed``);
-        what is not there is left out.
+        by seed), ``masks`` (which each router takes), ``perception`` (by seed), ``robustness``,
+        ``maps``, ``ood`` (each with ``seed``); what is not there is left out.
 
     Raises:
         StudyError: Nothing of it is finished, or it is of several data sets.
@@ -71,6 +71,7 @@ def collect_analysis(plan: StudyPlan, folder: Path) -> dict[str, Any]:
         if runs:
             found = _contender(runs)
             found["calibration"] = points.get(variant.contender)
+            found["masks"] = _masks(folder, variant.contender)
             made += [run.info() for run in runs.values()]
             contenders[variant.contender] = {k: v for k, v in found.items() if v}
     if not contenders:
@@ -171,6 +172,19 @@ def _routing(run: RunFolder) -> list[list[float]] | None:
     return [known[0], known[-1]] if known else None
 
 
+MASKS = ("family", "layer", "masks", "shares", "agreement", "varies")
+"""What is kept of a router, as :class:`mtrans.study.routing_study.LayerFound` names it."""
+
+
+def _masks(folder: Path, contender: str) -> list[dict[str, Any]]:
+    """Returns which masks a contender's routers take, from the first table that has it."""
+    for file in (folder / "routing.json", *sorted(folder.glob("tables/*/routing.json"))):
+        table = _read(file) or []
+        for row in (row for row in table if row["contender"] == contender):
+            return [{key: layer[key] for key in MASKS} for layer in row["layers"]]
+    return []
+
+
 SEEN = ("errors", "seen", "seen_when_right", "seen_when_wrong", "difference", "low", "high")
 """What is kept of the part `perception` of a run's analysis, with the accuracy on stills."""
 
@@ -207,11 +221,18 @@ def _gathered(runs: Mapping[int, RunFolder]) -> dict[str, Any]:
 
 
 def _document(path: Path) -> dict[str, Any] | None:
+    found = _read(path)
+    if found is not None and not isinstance(found, dict):
+        raise MTransError(f"'{path}' is damaged (no JSON object); make it again")
+    return found
+
+
+def _read(path: Path) -> Any:
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return json.loads(path.read_text(encoding="utf-8"))
     except OSError:
         return None
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise MTransError(f"'{path}' is damaged ({error}); make it again") from error
 
 
