@@ -55,6 +55,7 @@ def test_ask_wrong(mtrans: Command, run: Path, small: Path) -> None:
         ("bob: i love it", Turn("i love it", "bob")),
         ("i love it", Turn("i love it")),
         ("bob:", Turn("bob:")),
+        ("12:30 will do", Turn("12:30 will do")),
     ],
 )
 def test_context_turns(text: str, turn: Turn) -> None:

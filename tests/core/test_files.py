@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
 
 from mtrans.core.errors import MTransError
-from mtrans.core.files import file_hash, make_folder, write_text
+from mtrans.core.files import file_hash, make_folder, read_jsonl, write_text
 
 
 @pytest.mark.parametrize("sync", [False, True])
@@ -29,6 +30,20 @@ def test_a_failure_leaves_the_old_text(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
     with pytest.raises(OSError, match="no/such"):
         write_text(tmp_path / "no" / "such" / "b.json", "x")
+
+
+def test_json_lines_end_where_lines_end(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    assert read_jsonl(file) == []
+    records = [{"said": "one\u2028two\x85three"}, {"said": "four"}]
+    text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    write_text(file, text)
+    assert read_jsonl(file) == records
+    write_text(file, text[:-4])  # cut by a kill
+    assert read_jsonl(file) == records[:1]
+    write_text(file, "\n" + text)
+    with pytest.raises(MTransError, match="line 1 is not JSON"):
+        read_jsonl(file)
 
 
 def test_a_folder_that_cannot_be_made_is_one_line_for_the_user(tmp_path: Path) -> None:

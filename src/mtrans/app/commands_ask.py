@@ -92,8 +92,8 @@ def ask(
 
 
 def as_turn(text: str) -> Turn:
-    """Returns a dialogue turn of ``speaker: text``, or of text alone."""
+    """Returns a dialogue turn of ``speaker: text``, or of text alone (``12:30 will do``)."""
     from mtrans.core.records import Turn
 
-    speaker, colon, said = text.partition(":")
+    speaker, colon, said = text.partition(": ")
     return Turn(said.strip(), speaker.strip()) if colon and said.strip() else Turn(text.strip())

@@ -102,7 +102,9 @@ def read_jsonl(file: Path) -> list[dict[str, Any]]:
     """Reads JSON lines; a last line cut short by a kill is left out."""
     records = []
     text = file.read_text(encoding="utf-8") if file.exists() else ""
-    for number, line in enumerate(lines := text.splitlines(), 1):
+    # not splitlines: U+2028 may be in a text
+    lines = text.removesuffix("\n").split("\n") if text else []
+    for number, line in enumerate(lines, 1):
         try:
             records.append(json.loads(line))
         except json.JSONDecodeError as error:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mtrans.core.errors import MTransError
-from mtrans.core.files import make_folder, write_text
+from mtrans.core.files import make_folder, read_jsonl, write_text
 from mtrans.core.records import Prediction
 from mtrans.measure.analyze import analysis_path, read_analysis
 from mtrans.measure.directions import directions
@@ -238,6 +238,6 @@ def _read(path: Path) -> Any:
 
 def _lines(path: Path) -> Sequence[dict[str, Any]]:
     try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
-    except (OSError, ValueError):
+        return read_jsonl(path)
+    except MTransError:
         return []

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from mtrans.core.files import make_folder
+from mtrans.core.files import make_folder, read_jsonl
 from mtrans.study.parts import Data
 
 
@@ -72,7 +72,4 @@ def _is_there(data: Data, place: Path, counts: Mapping[str, int]) -> bool:
 
 def _clips(manifest: Path) -> int:
     """Counts a world's clips; each has a question at least."""
-    if not manifest.exists():
-        return 0
-    lines = manifest.read_text("utf-8").splitlines()
-    return len({json.loads(line)["video"] for line in lines})
+    return len({row["video"] for row in read_jsonl(manifest)})
