@@ -15,6 +15,7 @@ from mtrans.core.errors import CheckpointError, SettingsError
 from mtrans.core.records import Sample
 from mtrans.core.settings import ModelSettings
 from mtrans.data.clips import Clip
+from mtrans.data.collate import Item
 from mtrans.infer.attack import Attacked, Ball, l_infinity, loss_of, pgd, sign_noise
 from mtrans.infer.conditions import Perturbed, Reordered, _next_video
 from mtrans.infer.predictor import Predictor, load_predictor
@@ -150,8 +151,9 @@ def test_pgd_raises_the_loss_more_than_noise_of_the_same_bound(bound: float) -> 
     std = (0.5, 0.5, 0.5)
     ball = Ball.around(clean, bound, mean=std, std=std)
     before = loss_of(model, batch, clean).item()
-    noise = sign_noise(ball, torch.Generator().manual_seed(0))
-    changed = pgd(model, batch, ball, generator=torch.Generator().manual_seed(0))
+    drawn = torch.rand(clean.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    noise = sign_noise(ball, drawn)
+    changed = pgd(model, batch, ball, drawn)
     for moved in (noise, changed):
         assert l_infinity(moved, clean, std) <= bound + 1e-6
         assert moved.min() >= -1 - 1e-6
@@ -167,6 +169,18 @@ def test_a_model_without_eyes_has_no_pixels_to_attack(small: Path, samples: list
     blind = load_predictor(small / "backbone", settings=settings, device="cpu")
     with pytest.raises(SettingsError, match="sees none"):
         list(blind.predict(choices(samples)[:1], condition=Attacked("pgd", 1)))
+
+
+def test_noise_is_each_questions_own(predictor: Predictor, samples: list[Sample]) -> None:
+    asked = choices(samples)[:2]
+    attack = Attacked("pgd_noise", 5)
+    source = video_source(predictor.backbone, predictor.settings)
+    items: list[Item] = [(s, *source.get(s)) for s in asked]
+    together = attack.items(predictor, items)
+    alone = attack.items(predictor, items[1:])
+    assert np.array_equal(together[1][1], alone[0][1])
+    moved = [np.sign(new[1] - old[1]) for new, old in zip(together, items, strict=True)]
+    assert not np.array_equal(moved[0], moved[1])
 
 
 def test_an_attack_is_a_condition(predictor: Predictor, samples: list[Sample]) -> None:

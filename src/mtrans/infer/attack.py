@@ -25,6 +25,7 @@ from mtrans.data.collate import Item
 from mtrans.infer.conditions import Condition
 from mtrans.train.sources import video_source
 from mtrans.train.validation import to_device
+from mtrans.video.perturb.registry import draws
 
 if TYPE_CHECKING:
     from mtrans.infer.predictor import Predictor
@@ -104,15 +105,27 @@ class Attacked(Condition):
         batch["pixel_values"], clean = batch["pixel_values"].float(), batch["pixel_values"].float()
         image = predictor.backbone.image
         ball = Ball.around(clean, BOUNDS[self.severity - 1] / 255, mean=image.mean, std=image.std)
-        generator = torch.Generator().manual_seed(self.seed)
+        drawn = self._drawn(items, clean)
         if self.name == "pgd_noise":
-            changed = sign_noise(ball, generator)
+            changed = sign_noise(ball, drawn)
         else:
-            changed = pgd(model, batch, ball, generator=generator)
+            changed = pgd(model, batch, ball, drawn)
         return [
             (sample, changed[i, : len(times)].cpu().numpy(), times)
             for i, (sample, _, times) in enumerate(items)
         ]
+
+    def _drawn(self, items: list[Item], like: Tensor) -> Tensor:
+        """Returns random numbers float[B, T, 3, H, W] in [-1, 1), each question's own.
+
+        So they are the same whichever questions are asked beside it, or after an interruption.
+        """
+        drawn = torch.zeros_like(like)
+        for row, (sample, _, times) in zip(drawn, items, strict=True):
+            rng = draws(self.seed, self.name, sample.id)
+            shape = (len(times), *like.shape[2:])
+            row[: len(times)] = torch.from_numpy(2 * rng.random(shape, np.float32) - 1)
+        return drawn
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,23 +167,26 @@ class Ball:
         return torch.maximum(torch.minimum(near, self.high), self.low)
 
 
-def sign_noise(ball: Ball, generator: torch.Generator) -> Tensor:
+def sign_noise(ball: Ball, drawn: Tensor) -> Tensor:
     """Moves every value by the bound, up or down at random.
+
+    Args:
+        ball: Where changed pixels may lie.
+        drawn: float[B, T, 3, H, W], random numbers around 0.
 
     Returns:
         float[B, T, 3, H, W].
     """
-    coin = torch.randint(0, 2, ball.centre.shape, generator=generator) * 2 - 1
-    return ball.into(ball.centre + coin.to(ball.centre) * ball.reach)
+    return ball.into(ball.centre + drawn.sign() * ball.reach)
 
 
 def pgd(
     model: Any,
     batch: dict[str, Tensor],
     ball: Ball,
+    drawn: Tensor,
     *,
     steps: int = STEPS,
-    generator: torch.Generator,
 ) -> Tensor:
     """Looks for the change that makes right answers least likely.
 
@@ -178,14 +194,13 @@ def pgd(
         model: The assembled model; its mode and parameters stay as they are.
         batch: As the collator makes it, with labels; `pixel_values` are replaced.
         ball: Where changed pixels may lie.
+        drawn: float[B, T, 3, H, W], random numbers in [-1, 1]: the start, from centre to bound.
         steps: Steps along the gradient's sign, each a quarter of the way they all have to go.
-        generator: Draws the start.
 
     Returns:
         float[B, T, 3, H, W].
     """
-    start = torch.rand(ball.centre.shape, generator=generator) * 2 - 1
-    pixels = ball.into(ball.centre + start.to(ball.centre) * ball.reach)
+    pixels = ball.into(ball.centre + drawn * ball.reach)
     for _ in range(steps):
         pixels = pixels.detach().requires_grad_(True)
         (gradient,) = torch.autograd.grad(loss_of(model, batch, pixels), pixels)
