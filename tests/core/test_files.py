@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mtrans.core.errors import MTransError
-from mtrans.core.files import file_hash, make_folder, read_jsonl, write_text
+from mtrans.core.files import append_jsonl, file_hash, make_folder, read_jsonl, write_text
 
 
 @pytest.mark.parametrize("sync", [False, True])
@@ -44,6 +44,20 @@ def test_json_lines_end_where_lines_end(tmp_path: Path) -> None:
     write_text(file, "\n" + text)
     with pytest.raises(MTransError, match="line 1 is not JSON"):
         read_jsonl(file)
+
+
+@pytest.mark.parametrize(
+    ("cut", "kept"), [(0, 2), (1, 2), (2, 1), (14, 1), (15, 1), (16, 1), (17, 0), (19, 0), (99, 0)]
+)
+def test_a_cut_last_line_spoils_none_that_follow(tmp_path: Path, cut: int, kept: int) -> None:
+    file = tmp_path / "a.jsonl"
+    records = [{"said": "ä"}, {"said": "bc"}, {"said": "d"}]
+    append_jsonl(file, records[:2])
+    whole = file.read_bytes()
+    file.write_bytes(whole[: max(0, len(whole) - cut)])
+    assert read_jsonl(file) == records[:kept]
+    append_jsonl(file, records[2:])
+    assert read_jsonl(file) == [*records[:kept], records[2]]
 
 
 def test_a_folder_that_cannot_be_made_is_one_line_for_the_user(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from mtrans.core.errors import CheckpointError, OutputError
 
@@ -92,23 +92,41 @@ def file_hash(file: str | Path) -> str:
 
 
 def append_jsonl(file: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """Appends JSON lines to a file."""
-    with file.open("a", encoding="utf-8") as stream:
+    """Appends JSON lines to a file; a last line that a kill cut short goes."""
+    with file.open("a+b") as stream:
+        _end_last_line(stream)
         for record in records:
-            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+            stream.write((json.dumps(record, ensure_ascii=False) + "\n").encode())
+
+
+def _end_last_line(stream: BinaryIO) -> None:
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(max(0, size - 1))
+    if stream.read() in (b"", b"\n"):
+        return
+    stream.seek(0)
+    begin = stream.read().rfind(b"\n") + 1
+    stream.seek(begin)
+    try:
+        json.loads(stream.read())
+    except ValueError:
+        stream.truncate(begin)
+    else:
+        stream.write(b"\n")
 
 
 def read_jsonl(file: Path) -> list[dict[str, Any]]:
     """Reads JSON lines; a last line cut short by a kill is left out."""
     records = []
-    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    text = file.read_bytes() if file.exists() else b""
     # not splitlines: U+2028 may be in a text
-    lines = text.removesuffix("\n").split("\n") if text else []
+    lines = text.removesuffix(b"\n").split(b"\n") if text else []
     for number, line in enumerate(lines, 1):
         try:
             records.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            if number == len(lines) and not text.endswith("\n"):
+        except ValueError as error:
+            if number == len(lines) and not text.endswith(b"\n"):
                 break
-            raise CheckpointError(f"'{file}' line {number} is not JSON: {error.msg}") from error
+            why = getattr(error, "msg", "not UTF-8")
+            raise CheckpointError(f"'{file}' line {number} is not JSON: {why}") from error
     return records

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from mtrans.core.errors import CheckpointError
-from mtrans.core.files import append_jsonl, make_folder, read_jsonl, write_text
+from mtrans.core.files import append_jsonl, make_folder, read_jsonl
 from mtrans.core.records import Sample
 from mtrans.data.clips import clips_of
 from mtrans.infer.explain import explain
@@ -65,9 +64,6 @@ def explain_many(
         raise CheckpointError(
             f"'{path}' holds maps of another model, training or seed; remove it, or give --out"
         )
-    if path.exists() and not path.read_bytes().endswith(b"\n"):
-        # a line cut short by a kill goes, or the next one would be written behind it
-        write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
     done = {line["id"]: line for line in lines}
     for count, sample in enumerate(samples):
         if progress is not None:
