@@ -55,6 +55,17 @@ def test_a_study_has_its_command_table_and_notes(kept: Path) -> None:
         assert words in page, words
 
 
+def test_routers_and_confidence_stand_below_with_their_commands(kept: Path) -> None:
+    folder = kept / "results/talk"
+    for kind in ("routing", "calibration"):
+        (folder / f"{kind}.md").write_text(f"### {kind} table\n")
+        (folder / f"{kind}-talk.svg").write_text("<svg/>")
+    page = results_page(kept / "results", kept / "studies")
+    for kind in ("routing", "calibration"):
+        words = f"`mtrans study {kind} STUDY`.\n\n![{kind}-talk](results/talk/{kind}-talk.svg)"
+        assert words in page.partition(f"### {kind} table")[2]
+
+
 def test_some_rows_of_a_description_have_its_command(kept: Path) -> None:
     file = kept / "studies/small.yaml"
     file.write_text(PLAN.replace("text]", "text, mean]"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from mtrans.core.calibration import softmax
 from mtrans.core.records import Prediction
 from mtrans.measure.apply import measure
 from mtrans.measure.predictions import PredictionsError
-from mtrans.study.calibration_curve import METRICS, Point, crossed, curve_table
+from mtrans.report.study import calibration_pictures
+from mtrans.study.calibration_curve import METRICS, Point, crossed, curve_table, write_curve
 
 CHOICES = ("a", "b", "c", "d")
 
@@ -84,3 +86,22 @@ def test_rows_of_several_data_sets_say_which() -> None:
     lines = curve_table([one, other]).splitlines()
     assert lines[0].startswith("| data | contender |")
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| physics", "| talk"]
+
+
+def test_a_curve_is_a_table_with_words_and_a_picture(tmp_path: Path) -> None:
+    scores = {
+        "raw": measure(overconfident(60), METRICS, resamples=20),
+        "few": measure(overconfident(60, 1.0), METRICS, resamples=20),
+    }
+    points = [
+        Point("talk", name, clips, [0], 6, {"few": 3.0}, scores)
+        for name in ("mtrans", "focal")
+        for clips in (25, 600)
+    ]
+    _, page = write_curve(points, tmp_path)
+    assert page.read_text().startswith("### confidence\n")
+    assert "| mtrans | 600 |" in page.read_text()
+    ((name, svg),) = calibration_pictures(points)
+    assert name == "calibration-talk.svg"
+    assert all(words in svg for words in ("focal, one temperature", ">25</text>", ">600</text>"))
+    assert not list(calibration_pictures(points[:1]))  # one number of clips is no curve

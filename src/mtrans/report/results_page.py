@@ -46,7 +46,11 @@ PICTURES = {
 }
 """Kind of picture -> what is said above those of a study."""
 
-ROUTING = "What the routers do was looked at with `mtrans study routing STUDY`."
+FOUND = {
+    "routing": "What the routers do was looked at with `mtrans study routing STUDY`.",
+    "calibration": "Confidence was measured with `mtrans study calibration STUDY`.",
+}
+"""Stem of a further table and its pictures -> where they are from."""
 
 _COMMAND = re.compile(r"mtrans study run \S+ --out [\w./-]+(?: --workers \d+)?")
 
@@ -94,11 +98,12 @@ def _section(folder: Path, plans: list[tuple[StudyPlan, Path, str]], place: str)
         lines += [words, ""] if pictures else []
         for picture in pictures:
             lines += [f"![{picture.stem}]({place}/{folder.name}/{picture.name})", ""]
-    routing = folder / "routing.md"
-    if routing.exists():
-        lines += [routing.read_text("utf-8").rstrip(), "", ROUTING, ""]
-        for picture in sorted(folder.glob("routing-*.svg")):
-            lines += [f"![{picture.stem}]({place}/{folder.name}/{picture.name})", ""]
+    for kind, words in FOUND.items():
+        found = folder / f"{kind}.md"
+        if found.exists():
+            lines += [found.read_text("utf-8").rstrip(), "", words, ""]
+            for picture in sorted(folder.glob(f"{kind}-*.svg")):
+                lines += [f"![{picture.stem}]({place}/{folder.name}/{picture.name})", ""]
     for notes in _notes(folder):
         lines += [deeper(notes.read_text("utf-8"), 2), ""]
     return lines

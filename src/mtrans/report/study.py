@@ -10,6 +10,7 @@ from mtrans.measure.units import is_share
 from mtrans.report.build import fill, write_page
 from mtrans.report.pareto import front_chart, stand_alone
 from mtrans.report.plots import Series, line_chart
+from mtrans.study.calibration_curve import Point
 from mtrans.study.costs import ABOUT, COSTS, cells, known
 from mtrans.study.front import points
 from mtrans.study.plan import StudyPlan, text
@@ -163,6 +164,41 @@ def routing_pictures(found: Sequence[RoutingFound]) -> Iterator[tuple[str, str]]
         svg = line_chart(lines, title=f"entropy of the routers of {one.contender}")
         name = "".join(c if c.isalnum() else "-" for c in one.contender)
         yield f"routing-{name}.svg", str(stand_alone(svg, [line.name for line in lines]))
+
+
+def calibration_pictures(found: Sequence[Point]) -> Iterator[tuple[str, str]]:
+    """Yields name and contents of a picture of each data set's calibration error over its clips.
+
+    Each contender as it is, and after one temperature fitted on a quarter as many clips.
+    """
+    for data in dict.fromkeys(point.data for point in found):
+        points = [point for point in found if point.data == data]
+        clips = sorted({point.clips for point in points})
+        if len(clips) < 2:
+            continue
+        lines = []
+        for contender in dict.fromkeys(point.contender for point in points):
+            own = [point for point in points if point.contender == contender]
+            for way, name in (("raw", contender), ("few", f"{contender}, one temperature")):
+                scores = [
+                    (float(clips.index(p.clips)), s)
+                    for p in own
+                    for s in p.scores.get(way, ())
+                    if s.metric == "ece"
+                ]
+                lines += [_series(name, scores)] if scores else []
+        names = [str(count) for count in clips]
+        svg = line_chart(
+            lines[:LINES],
+            title=f"calibration error over training clips, {data}",
+            percent=True,
+            unit="training clips",
+            x_names=names,
+        )
+        yield (
+            f"calibration-{data}.svg",
+            str(stand_alone(svg, [line.name for line in lines[:LINES]])),
+        )
 
 
 def _series(name: str, points: Sequence[tuple[float, Any]]) -> Series:

@@ -41,6 +41,13 @@ WAYS = ("raw", "few", "half")
 CURVE = "calibration"
 """Stem of the files that are written."""
 
+HEAD = """### confidence
+
+Before and after one temperature, which is fitted on one half of the test clips and measured on the
+other, and the reverse: on all of the half, and on a quarter as many clips as were trained on. In
+points or percent but for the temperature and -log p; intervals draw whole clips with all seeds.
+"""
+
 
 @dataclass(frozen=True)
 class Point:
@@ -173,7 +180,7 @@ def write_curve(points: Sequence[Point], place: Path) -> tuple[Path, Path]:
     data, table = place / f"{CURVE}.json", place / f"{CURVE}.md"
     document = {"schema": 1, "points": summary(points)}
     write_text(data, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
-    write_text(table, curve_table(points))
+    write_text(table, f"{HEAD}\n{curve_table(points)}")
     return data, table
 
 

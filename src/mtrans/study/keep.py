@@ -28,6 +28,8 @@ TABLES = (
     "transfer.csv",
     "routing.md",
     "routing.csv",
+    "calibration.md",
+    "calibration.json",
 )
 """Files that are kept as they are, where a study has them."""
 
