@@ -181,3 +181,32 @@ def test_routers_that_look_at_the_question_are_named(tmp_path: Path) -> None:
     alike = page(tmp_path / "alike", analysis)
     assert "No router's choice depends on what is asked." in alike
     assert "depends on what is asked: it takes" not in alike
+
+
+def test_what_tempers_confidence_with_few_clips_is_named(tmp_path: Path) -> None:
+    def scores(ece: float, nll: float) -> list[dict[str, Any]]:
+        ends = {"low": ece - 0.01, "high": ece + 0.01}
+        return [{"metric": "ece", "value": ece, **ends}, {"metric": "nll", "value": nll, **ends}]
+
+    points = [
+        {"data": "talk", "contender": name, "clips": clips, "scores": {"raw": scores(ece, nll)}}
+        for name, clips, ece, nll in (
+            ("mtrans", 25, 0.3, 1.5),
+            ("focal", 25, 0.2, 1.2),
+            ("mtrans", 600, 0.02, 0.1),
+            ("focal", 600, 0.05, 0.2),
+        )
+    ]
+    points[0]["scores"]["few"] = scores(0.1, 0.7)
+    study = tmp_path / "results" / "talk-calibration"
+    study.mkdir(parents=True)
+    (study / "calibration.json").write_text(json.dumps({"schema": 1, "points": points}))
+    text = page(tmp_path / "results", ANALYSIS)
+    assert "Confidence with few training clips (`talk`)" in text
+    few = "`mtrans`, one temperature fitted on a quarter as many clips"
+    assert (
+        f"25 training clips: calibration error in points least 10.0 (9.0 to 11.0) of {few}" in text
+    )
+    assert "most 30.0 (29.0 to 31.0) of `mtrans`; -log p of the right candidate is least" in text
+    assert "600 training clips: calibration error in points least 2.0 (1.0 to 3.0)" in text
+    assert f"| {few} | 10.0 (9.0 to 11.0) |  |" in text

@@ -1,7 +1,8 @@
 """docs/FINDINGS.md: what kept results say of MQT, UniFusion and DAR, in sentences with intervals.
 
-    docs/results/<study>/results.json    tables of studies
-    docs/results/analysis/<world>.json   `python -m mtrans.app.findings collect`
+    docs/results/<study>/results.json        tables of studies
+    docs/results/<study>/calibration.json    `mtrans study calibration`
+    docs/results/analysis/<world>.json       `python -m mtrans.app.findings collect`
 
 Nothing here is written by hand but the questions: whether a sentence says "yes" or "not shown"
 follows from the interval. A finding whose numbers are not there names the study that gives them.
@@ -18,7 +19,6 @@ from typing import Any
 from mtrans.core.errors import MTransError
 from mtrans.measure.sayings import ends, pc
 from mtrans.report.findings_analysis import (
-    calibration,
     order,
     routes,
     seeing,
@@ -26,6 +26,7 @@ from mtrans.report.findings_analysis import (
     true_maps,
     worn,
 )
+from mtrans.report.findings_confidence import calibration, few_clips
 
 HEAD = """# Findings
 
@@ -78,12 +79,15 @@ def findings(folder: Path) -> str:
     """
     studies = [d for d in _read(folder.rglob("results.json")) if d.get("rows")]
     analyses = _read(folder.glob("analysis/*.json"))
+    curves = _read(folder.glob("*/calibration.json"))
     if not studies and not analyses:
         raise MTransError(f"'{folder}' holds no results.json and no analysis/*.json")
     parts = [Finding(*f) for d in analyses for f in order(d)]
     parts += [*_whole(studies), _ablation(studies)]
     for make in (seeing, routes, worn, calibration, true_maps, strange):
         parts += [Finding(*f) for d in analyses for f in make(d)]
+        if make is calibration:
+            parts += [Finding(*f) for d in curves for f in few_clips(d)]
     made = "".join(_made(d) for d in analyses)
     return HEAD + made + "".join(_text(n, part) for n, part in enumerate(parts, 1))
 

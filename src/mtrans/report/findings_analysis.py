@@ -1,4 +1,4 @@
-"""The findings that stand on collected analyses: order, routes, disturbance, confidence, maps."""
+"""The findings that stand on collected analyses: order, seeing, routes, disturbance, maps."""
 
 from __future__ import annotations
 
@@ -227,39 +227,6 @@ def worn(document: Found) -> Iterator[Entry]:
         yield title, lines, table, "mtrans robustness RUN --data TEST.jsonl"
 
 
-def calibration(document: Found) -> Iterator[Entry]:
-    """How far confidence goes, before and after one temperature."""
-    names = ("overconfidence", "ece", "nll", "confidence_auroc")
-    table = [["contender", "calibrated on", "temperature", "too sure by, points"]]
-    table[0] += ["calibration error, points", "-log p", "AUROC of confidence"]
-    lines = []
-    for name, contender in document["contenders"].items():
-        point = contender.get("calibration")
-        if not point:
-            continue
-        told = {
-            way: {s["metric"]: s for s in scores if s["metric"] in names}
-            for way, scores in point["scores"].items()
-        }
-        for way, scores in told.items():
-            heat = point["temperatures"].get(way)
-            cells = [name, {"raw": "nothing", "half": "half of the test clips"}.get(way, "")]
-            cells[1] = cells[1] or f"{point['fitted_on']} clips"
-            cells += ["" if heat is None else f"{heat:.2f}"]
-            cells += [_percent(scores[m]) for m in ("overconfidence", "ece")]
-            cells += [f"{scores['nll']['value']:.3f}", _percent(scores["confidence_auroc"])]
-            table.append(cells)
-        if name == FIRST and "half" in told:
-            before, after = (_percent(told[way]["ece"]) for way in ("raw", "half"))
-            lines.append(
-                f"`{name}`: calibration error {before} before, {after} after one temperature"
-                f" ({point['temperatures']['half']:.2f}) fitted on other clips."
-            )
-    if len(table) > 1:
-        title = f"How far confidence can be trusted (`{document['data']}`)"
-        yield title, lines, table, "mtrans study calibration STUDY"
-
-
 def true_maps(document: Found) -> Iterator[Entry]:
     """Is a map any better than a random one?"""
     for name, contender in document["contenders"].items():
@@ -310,10 +277,6 @@ def strange(document: Found) -> Iterator[Entry]:
         )
         command = "mtrans ood RUN --fit TRAIN.jsonl --known TEST.jsonl --strange OTHER.jsonl"
         yield title, lines, table, command
-
-
-def _percent(score: Found) -> str:
-    return f"{100 * score['value']:.1f}{ends(score['low'], score['high'])}"
 
 
 def _list(rows: Sequence[Found]) -> str:
