@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from mtrans.core.records import Prediction
 from mtrans.measure.metrics import Array, Statistics
@@ -179,6 +179,6 @@ def binomial(hits: float, n: int, level: float = LEVEL) -> tuple[float, float]:
         level: Share of the interval.
     """
     tail = (1 - level) / 2
-    low = float(beta.ppf(tail, hits, n - hits + 1)) if hits > 0 else 0.0
-    high = float(beta.ppf(1 - tail, hits + 1, n - hits)) if hits < n else 1.0
+    low = float(betaincinv(hits, n - hits + 1, tail)) if hits > 0 else 0.0
+    high = float(betaincinv(hits + 1, n - hits, 1 - tail)) if hits < n else 1.0
     return low, high
