@@ -96,6 +96,7 @@ def test_pictures_stand_alone(results: Results) -> None:
     assert list(found) == ["curve-talk-lora-rank.svg"]  # all rows cost the same
     assert 'aria-label="all, over lora.rank:' in found["curve-talk-lora-rank.svg"]
     assert ">text</text>" in found["curve-talk-lora-rank.svg"]
+    assert 'viewBox="0 -16 ' in found["curve-talk-lora-rank.svg"]  # two names in a line above
     results.rows[0].cost["train_seconds"] = 30.0
     assert "cost-talk-train-seconds.svg" in dict(pictures(results))
 

@@ -102,14 +102,18 @@ def front_chart(
 
 
 def stand_alone(svg: Markup, legend: Sequence[str] = ()) -> Markup:
-    """Makes a report's chart a picture of its own: with its style, and a legend of its lines."""
+    """Makes a report's chart a picture of its own: with its style, and a legend above its lines."""
+    rows = -(-len(legend) // 2)
+    above = 4 + 12 * rows if legend else 0
     names = "".join(
-        f'<text class="t{i}" x="{LEFT + 6}" y="{TOP + 10 + 12 * i}">{escape(name)}</text>'
+        f'<text class="t{i}" x="{LEFT + i // rows * (WIDTH - LEFT) / 2:g}"'
+        f' y="{12 * (i % rows + 1) - above:g}">{escape(name)}</text>'
         for i, name in enumerate(legend)
     )
     head = '<svg xmlns="http://www.w3.org/2000/svg" width="620" '
     body = str(svg).replace("<svg ", head, 1).replace(">", f"><style>{STYLE}</style>", 1)
-    return Markup(body.replace("</svg>", f"{names}</svg>"))
+    view = f'viewBox="0 0 {WIDTH} {HEIGHT}"', f'viewBox="0 {-above} {WIDTH} {HEIGHT + above}"'
+    return Markup(body.replace(*view, 1).replace("</svg>", f"{names}</svg>"))
 
 
 def _hues(points: Sequence[Point]) -> dict[str, int]:
