@@ -21,6 +21,7 @@ from mtrans.measure.predictions import PredictionsError, read_predictions, write
 from mtrans.measure.score import read_scores, score_predictions
 from mtrans.report.build import build, unlike
 from mtrans.report.contents import changed_settings
+from mtrans.report.read import read_run
 from report.run_folder_factory import make_run
 
 SKILL = {"moving_direction": 0.7, "moving_count": 0.5, "counterfactual": 0.35}
@@ -409,3 +410,16 @@ def test_large_frames_are_scaled_down_to_jpeg():
     picture = to_picture(pixels, 1.5)
     assert picture.uri.startswith("data:image/jpeg;base64,")
     assert (picture.width, picture.height, picture.seconds) == (213, 160, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("runs/mine", "mine"),
+        ("talk/mtrans/seed-0", "talk/mtrans/seed-0"),
+        ("talk/mtrans/rate-0.004-seed-12", "talk/mtrans/rate-0.004-seed-12"),
+        ("runs/linseed-oil", "linseed-oil"),
+    ],
+)
+def test_a_run_of_a_study_is_called_by_what_it_is_a_seed_of(tmp_path, place, name):
+    assert read_run(make_run(tmp_path / place)).name == name

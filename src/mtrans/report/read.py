@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,7 +73,7 @@ def read_run(path: str | Path) -> Run:
     path = Path(path)
     if not path.is_dir():
         raise CheckpointError(f"run folder '{path}' does not exist; `mtrans adapt --out` makes one")
-    run = Run(path, path.resolve().name)
+    run = Run(path, _name(path.resolve()))
     _read_circumstances(run)
     _read_log(run)
     files = sorted(path.glob("predictions*.jsonl"))
@@ -132,6 +133,13 @@ def _read_circumstances(run: Run) -> None:
     except (yaml.YAMLError, SettingsError, AttributeError) as error:
         line = " ".join(str(error).split())
         run.missing.append(f"settings.yaml can't be read by this version ({line}).")
+
+
+def _name(folder: Path) -> str:
+    """Returns what a run is called: its folder, in a study with what it is a seed of."""
+    if re.search(r"(^|-)seed-\d+$", folder.name):
+        return "/".join(folder.parts[-3:])
+    return folder.name
 
 
 def _read_log(run: Run) -> None:
