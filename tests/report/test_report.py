@@ -422,4 +422,4 @@ def test_large_frames_are_scaled_down_to_jpeg():
     ],
 )
 def test_a_run_of_a_study_is_called_by_what_it_is_a_seed_of(tmp_path, place, name):
-    assert read_run(make_run(tmp_path / place)).name == name
+    assert read_run(make_run(tmp_path / place, skill=SKILL, n=4)).name == name
