@@ -8,7 +8,7 @@ from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
 
 from models.tiny_random import tiny_batch, tiny_video_model
-from mtrans.core.settings import LoraSettings
+from mtrans.core.settings import LoraSettings, ModelSettings
 from mtrans.models import st_qformer
 from mtrans.models.absorbed import effective_weight
 from mtrans.models.inputs import ModelInputs
@@ -25,12 +25,14 @@ def outcome(model, batch):
     }
 
 
-def test_same_tokens_and_gradients(monkeypatch):
+@pytest.mark.parametrize("mixing", [0, 3])
+def test_same_tokens_and_gradients(monkeypatch, mixing):
     targets = ("query", "key", "value", "output")
-    model = attach_adapter(tiny_video_model(), LoraSettings(rank=2, targets=targets)).double()
+    base = tiny_video_model(ModelSettings(patch_mixing=mixing))
+    model = attach_adapter(base, LoraSettings(rank=2, targets=targets)).double()
     torch.manual_seed(3)
     for name, parameter in model.named_parameters():
-        if "lora_B" in name:
+        if "lora_B" in name or ("mixing.up" in name.replace("modules_to_save.default.", "")):
             nn.init.normal_(parameter, std=0.2)
     given = tiny_batch(model.get_base_model())
     given["pixel_values"] = given["pixel_values"].double()

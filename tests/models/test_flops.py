@@ -33,6 +33,7 @@ def _batch(model, batch, frames, answer):
         (ROUTED, "llama", 2, 5),
         (PAPER, "opt", 2, 3),
         (PLAIN, "llama", 1, 4),
+        (dataclasses.replace(ROUTED, patch_mixing=3), "llama", 1, 4),
         (dataclasses.replace(ROUTED, temporal_tokens="all"), "t5", 2, 3),
     ],
 )
@@ -74,15 +75,18 @@ def _llm(model, llm, made, batch, frames, answer):
     return total + batch * (once + pairs)
 
 
+@pytest.mark.parametrize("mixing", [0, 3])
 @pytest.mark.parametrize("targets", [("query", "value"), ("query", "key", "value", "output")])
-def test_backward_and_pairs(targets):
+def test_backward_and_pairs(targets, mixing):
     lora = LoraSettings(rank=4, targets=targets)
-    model = tiny_video_model(ROUTED)
+    settings = dataclasses.replace(ROUTED, patch_mixing=mixing)
+    model = tiny_video_model(settings)
     adapted = attach_adapter(model, lora)
     batch, frames, answer = 2, 4, 2
     given = _batch(adapted.get_base_model(), batch, frames, answer)
     counted = count_flops(adapted, given, backward=True)
-    made = flops(model.config, ROUTED, lora, frames=frames, words=WORDS, prompt=PROMPT, answer=3)
+    sizes = {"frames": frames, "words": WORDS, "prompt": PROMPT, "answer": 3}
+    made = flops(model.config, settings, lora, **sizes)
     own = sum(made.forward[n] for n in ("spatial", "temporal", "cross", "feed_forward"))
     assert counted["qformer"] == pytest.approx(
         batch * (own + made.forward["connector"]), rel=2e-3

@@ -171,6 +171,19 @@ class FeatureCache:
             CacheError: They are not there, or damaged.
             VideoError: The file can't be read.
         """
+        return self.store.get(self._there(sample))
+
+    def times(self, sample: Sample) -> NDArray[np.float64]:
+        """Returns a clip's frame times float64[T] without its features.
+
+        Raises:
+            CacheError: They are not there.
+            VideoError: The file can't be read.
+        """
+        return np.array(self.store.entries[self._there(sample)].times, dtype=np.float64)
+
+    def _there(self, sample: Sample) -> str:
+        """Returns the key under which a clip's features are."""
         clip = clip_of(sample)
         key = self._key(clip)
         if key not in self.store.entries:
@@ -178,7 +191,7 @@ class FeatureCache:
         if key not in self.store.entries:
             why = f" ({len(self.store.damaged)} damaged shards)" if self.store.damaged else ""
             raise CacheError(f"{clip.video}: not in the cache {self.folder}{why}; fill it first")
-        return self.store.get(key)
+        return key
 
     def blank(self, count: int) -> NDArray[np.float32]:
         """Returns features float32[count, P, Cv] of zeros.

@@ -190,6 +190,13 @@ class Collator:
             ids.pop()
         return ids
 
+    def heed_times(self, sample: Sample, times: np.ndarray) -> None:
+        """Notes a clip that has fewer frames than were taken of it; `times` float[T] in seconds."""
+        if not self.settings.model.vision or sample.video is None:
+            return
+        if np.unique(times).size < len(times):
+            self.short.add(clip_of(sample))
+
     def heed_short(self) -> str | None:
         """Returns a line on clips that have fewer frames than are asked for, or None."""
         if not self.short:
@@ -209,12 +216,8 @@ class Collator:
         if len(first) < len(items):
             batch["clip_rows"] = torch.tensor(rows_of)
         frames = batch["frame_mask"].sum(dim=1)[rows_of].tolist()
-        if self.settings.model.vision:
-            self.short |= {
-                clip_of(sample)
-                for sample, _, times in items
-                if sample.video is not None and np.unique(np.asarray(times)).size < len(times)
-            }
+        for sample, _, times in items:
+            self.heed_times(sample, np.asarray(times))
         texts = [self.text_ids(sample) for sample, _, _ in items]
         if self.qformer_tokenizer is not None:
             pad = pad_id(self.qformer_tokenizer)

@@ -9,6 +9,8 @@ with P patches (CLS included), Q queries, L words in the Q-Former (N = Q + L), S
     temporal       8 C^2 Q f + 4 Q f^2 C                  f = T, in the first layer 1: see below
     cross          T (4 C^2 Q + 4 P Cv C + 4 Q P C)       or, where cheaper,
                    T (4 C^2 Q + 4 Q C Cv + 4 h Q P Cv)    queries brought to the patches
+                   and of r channels of mixing   4 C Cv r + 4 Q T r (C + h P)
+    mixing         T (2 P Cv r + 54 (P-1) r)             the other way 2 T P Cv r on top
     feed-forward   4 C F (Q T + L f)                      words not in the last layer
     LLM            S (4 D (A + Akv) + 6 D F) + 4 S^2 A    a layer; masked half included
     LLM head       2 D V                                  for each token that is read off
@@ -26,6 +28,7 @@ from typing import Any
 
 from mtrans.core.settings import LoraSettings, ModelSettings
 from mtrans.models.rules import (
+    NEIGHBOURS,
     POSITION_HIDDEN,
     ROUTER_HIDDEN,
     SPATIAL_MASKS,
@@ -45,8 +48,8 @@ COMPONENTS = (
     "llm_prompt",
     "llm_answer",
 )
-"""Parts of the model, in the order of the data; ``connector`` is routers, positions and the pool,
-``llm_answer`` the tokens of the answer with the vocabulary."""
+"""Parts of the model, in the order of the data; ``connector`` is routers, positions, patch mixing
+and the pool, ``llm_answer`` the tokens of the answer with the vocabulary."""
 
 
 @dataclass
@@ -160,6 +163,12 @@ def _qformer(
 ) -> None:
     q = config.qformer_config
     width, queries = q.hidden_size, config.num_query_tokens
+    if model.patch_mixing:
+        low = frames * model.patch_mixing
+        made.add("connector", 2 * patches * q.encoder_hidden_size * low)
+        made.add("connector", 2 * NEIGHBOURS * (patches - 1) * low, 2)
+        if not _brought(q, queries, patches):
+            made.add("connector", 2 * patches * q.encoder_hidden_size * low, 2)
     same = not (model.mqt and model.temporal_position == "absolute")
     for i in range(q.num_hidden_layers):
         last = i == q.num_hidden_layers - 1
@@ -183,7 +192,7 @@ def _qformer(
             tokens = asking if model.temporal_tokens == "all" else queries
             _temporal(made, model, lora, width, q.num_attention_heads, i, tokens, queries, f)
         if i % q.cross_attention_frequency == 0:
-            _cross(made, q, lora, queries, frames, patches)
+            _cross(made, q, lora, queries, frames, patches, model.patch_mixing)
         hidden = 4 * width * q.intermediate_size
         made.add("feed_forward", hidden * queries * frames)
         made.add("feed_forward", 0 if last else hidden * words * f)
@@ -216,25 +225,41 @@ def _temporal(
 
 
 def _cross(
-    made: Flops, q: Any, lora: LoraSettings | None, queries: int, frames: int, patches: int
+    made: Flops,
+    q: Any,
+    lora: LoraSettings | None,
+    queries: int,
+    frames: int,
+    patches: int,
+    mixing: int,
 ) -> None:
     width, image, heads = q.hidden_size, q.encoder_hidden_size, q.num_attention_heads
     asked = queries * frames
     made.add("cross", 4 * width**2 * asked)
     _pairs(made, "cross", lora, width, {"query": asked, "output": asked}, width)
     adapted = {t for t in ("key", "value") if lora is not None and t in lora.targets}
-    if is_cheaper(queries=queries, patches=patches, width=width, image_width=image, heads=heads):
+    if _brought(q, queries, patches):
         for name in ("key", "value"):
             made.add("cross", 2 * asked * width * image, 2 if name in adapted else 1)
+            made.add("cross", 2 * width * image * mixing, 2 if name in adapted else 1)
         made.add("cross", 4 * heads * asked * patches * image)
+        made.add("cross", 4 * asked * mixing * (width + heads * patches), 2)
         if lora is not None:  # pairs are added to the matrix first
             made.add("cross", len(adapted) * 2 * width * lora.rank * image, 2)
         return
-    made.add("cross", 4 * patches * frames * image * width, 0)
-    made.add("cross", 2 * asked * patches * width, 2 if "key" in adapted else 1)
-    made.add("cross", 2 * asked * patches * width, 2 if "value" in adapted else 1)
+    made.add("cross", 4 * patches * frames * image * width, 1 if mixing else 0)
+    made.add("cross", 2 * asked * patches * width, 2 if mixing or "key" in adapted else 1)
+    made.add("cross", 2 * asked * patches * width, 2 if mixing or "value" in adapted else 1)
     rows = patches * frames
     _pairs(made, "cross", lora, image, {"key": rows, "value": rows}, width)
+
+
+def _brought(q: Any, queries: int, patches: int) -> bool:
+    """Whether the queries are brought to the patches' space."""
+    return is_cheaper(
+        queries=queries, patches=patches, width=q.hidden_size,
+        image_width=q.encoder_hidden_size, heads=q.num_attention_heads,
+    )  # fmt: skip
 
 
 def _pairs(

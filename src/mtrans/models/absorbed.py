@@ -6,6 +6,12 @@
 A frame has many patches and few queries, so it is cheaper to bring the queries to the patches'
 space than the patches to the queries'. The result is the same up to rounding; so are gradients,
 low-rank pairs included, since they are added to the (small) weight first.
+
+Where something is added to the patches in few channels (:mod:`mtrans.models.mixing`), it stays in
+them, and gradients go there alone::
+
+    scores   q . W_k (x + U z)           =  (q W_k) . x  +  (q W_k U) . z
+    output   sum_p a_p W_v (x_p + U z_p) =  W_v (sum_p a_p x_p)  +  W_v U (sum_p a_p z_p)
 """
 
 from __future__ import annotations
@@ -14,6 +20,7 @@ from einops import einsum, rearrange
 from torch import Tensor, nn
 
 from mtrans.models.dropping import drop
+from mtrans.models.mixing import Mixed
 from mtrans.models.projecting import taken_apart
 
 
@@ -42,6 +49,7 @@ def absorbed_attention(
     value_weight: Tensor,
     value_bias: Tensor | None,
     *,
+    mixed: Mixed | None = None,
     dropout: float = 0.0,
 ) -> Tensor:
     """Scaled dot-product attention of projected queries over unprojected patches.
@@ -53,25 +61,37 @@ def absorbed_attention(
             the softmax takes out again.
         value_weight: float[C, Cv].
         value_bias: float[C], or None.
+        mixed: What is added to the patches, float[B, P, r] and float[Cv, r], or None.
         dropout: Probability with which attention weights are dropped.
 
     Returns:
         float[B, h, Q, d].
     """
     heads, width = query.shape[1], query.shape[-1]
-    key_weight = rearrange(key_weight, "(h d) v -> h d v", h=heads)
-    value_weight = rearrange(value_weight, "(h d) v -> h v d", h=heads)
-    query = query * width**-0.5
-    asked = rearrange(query, "b h q d -> h (b q) d") @ key_weight.to(query.dtype)
-    asked = rearrange(asked, "h (b q) v -> b (h q) v", b=len(query))
-    weights = (asked @ patches.mT).softmax(dim=-1).to(patches.dtype)
-    weights = drop(weights, dropout)
-    seen = rearrange(weights @ patches, "b (h q) v -> h (b q) v", h=heads)
-    mixed = rearrange(seen @ value_weight.to(seen.dtype), "h (b q) d -> b h q d", b=len(query))
+    query = rearrange(query * width**-0.5, "b h q d -> h (b q) d")
+    clips = len(patches)
+
+    def asking(weight: Tensor) -> Tensor:  # of float[C, n]: float[B, h * Q, n]
+        weight = rearrange(weight, "(h d) n -> h d n", h=heads).to(query.dtype)
+        return rearrange(query @ weight, "h (b q) n -> b (h q) n", b=clips)
+
+    def answered(seen: Tensor, weight: Tensor) -> Tensor:  # float[B, h * Q, n]: float[h, B * Q, d]
+        weight = rearrange(weight, "(h d) n -> h n d", h=heads).to(seen.dtype)
+        return rearrange(seen, "b (h q) n -> h (b q) n", h=heads) @ weight
+
+    scores = asking(key_weight) @ patches.mT
+    if mixed is not None:
+        low, up = mixed.low.to(patches.dtype), mixed.up.to(key_weight.dtype)
+        scores = scores + asking(key_weight @ up) @ low.mT
+    weights = drop(scores.softmax(dim=-1).to(patches.dtype), dropout)
+    made = answered(weights @ patches, value_weight)
+    if mixed is not None:
+        made = made + answered(weights @ low, value_weight @ up)
+    made = rearrange(made, "h (b q) d -> b h q d", b=clips)
     if value_bias is None:
-        return mixed
-    bias = rearrange(value_bias, "(h d) -> h 1 d", h=heads).to(mixed.dtype)
+        return made
+    bias = rearrange(value_bias, "(h d) -> h 1 d", h=heads).to(made.dtype)
     if not dropout:
-        return mixed + bias
+        return made + bias
     total = rearrange(weights.sum(-1), "b (h q) -> b h q 1", h=heads)
-    return mixed + einsum(total, bias, "b h q i, h i d -> b h q d")
+    return made + einsum(total, bias, "b h q i, h i d -> b h q d")

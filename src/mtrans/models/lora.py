@@ -22,6 +22,7 @@ from torch import nn
 from mtrans.core.errors import CheckpointError
 from mtrans.core.settings import LoraSettings, ModelSettings, settings_from_dict
 from mtrans.models.rules import (
+    NEIGHBOURS,
     POSITION_HIDDEN,
     ROUTER_HIDDEN,
     SPATIAL_MASKS,
@@ -239,8 +240,8 @@ def trainable_parameters(model: nn.Module) -> dict[str, int]:
 
     Returns:
         Counts under connector (what one other than `mqt` trains whole), lora_spatial,
-        lora_temporal, lora_cross, routers, positions, gates, pool, other (kinds that occur), and
-        `total`.
+        lora_temporal, lora_cross, routers, positions, gates, pool, mixing, other (kinds that
+        occur), and `total`.
     """
     kinds = {
         ".connector.": "connector",
@@ -252,6 +253,7 @@ def trainable_parameters(model: nn.Module) -> dict[str, int]:
         "temporal_gate.": "gates",
         "attention_pool.": "pool",
         "spread_pool.": "pool",
+        ".mixing.": "mixing",
     }
     counts: dict[str, int] = {}
     for name, parameter in model.named_parameters():
@@ -272,6 +274,7 @@ def trained_formula(config: Any, model: ModelSettings, lora: LoraSettings) -> in
         relative   n * (3 * 16 + 16 + 16 * h)          absolute   (max_frames + Q) * C
         routers    64 * C + 64 + 65 * M each, where a layer mixes M > 1 masks
         pool       C, for attention pooling
+        mixing     channels * (2 Cv + 27 + 2)
 
     Args:
         config: The InstructBLIP or BLIP-2 config.
@@ -307,4 +310,5 @@ def trained_formula(config: Any, model: ModelSettings, lora: LoraSettings) -> in
             )
     queries = config.num_query_tokens
     pools = {"attention": width, "spread": width + queries, "moments": width + 2 * queries}
-    return total + pools.get(model.pool, 0)
+    image, inner = qformer.encoder_hidden_size, model.patch_mixing
+    return total + pools.get(model.pool, 0) + inner * (2 * image + NEIGHBOURS + 2)

@@ -89,6 +89,9 @@ def attention_maps(model: Any, inputs: ModelInputs) -> list[LayerMaps]:
     layers = list(zip(model.qformer.encoder.layer, connector.layers, strict=True))
     with _watching(layers) as seen:
         visual = connector(clips)
+    if connector.mixing is not None:
+        mixed = connector.mixing(clips.patches, clips.frame_mask)
+        clips = clips.but(patches=mixed.added_to(clips.patches))
     queries = clips.query_tokens.shape[1]
     return [
         _layer(old, new, seen, clips, routing, queries)

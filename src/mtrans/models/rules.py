@@ -16,6 +16,9 @@ TIME_SCALES = (0.1, 1.0, 10.0)
 POSITION_HIDDEN = 16
 """Hidden units of the relative position's MLP."""
 
+NEIGHBOURS = 27
+"""Patches that are mixed: one and what is around it in picture and time."""
+
 
 def masks_of_layer(settings: ModelSettings, layer: int, available: int) -> int:
     """How many masks the routers of a layer mix: masks_per_layer, at most what the family has."""

@@ -14,6 +14,7 @@ owns only what is new: routers, gates, positions, the pool, and adapters around 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, cast
 
 import torch
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 from mtrans.core.settings import ModelSettings
 from mtrans.models.absorbed import absorbed_attention, effective_weight
 from mtrans.models.connectors.base import ClipBatch, Connector, Visual
+from mtrans.models.mixing import Mixed, PatchMixing
 from mtrans.models.pooling import (
     AttentionPool,
     MomentsPool,
@@ -55,6 +57,7 @@ class Clip:
 
     Attributes:
         patches: float[B * T, P, Cv].
+        mixed: What is added to them, float[B * T, P, r] and float[Cv, r], or None.
         queries: `Q`.
         frame_mask: bool[B, T].
         times: float[B, T] in seconds.
@@ -66,6 +69,7 @@ class Clip:
     """
 
     patches: Tensor
+    mixed: Mixed | None
     queries: int
     frame_mask: Tensor
     times: Tensor
@@ -74,6 +78,11 @@ class Clip:
     patch_bias: Tensor | None
     spatial_masks: Tensor
     temporal_masks: Tensor
+
+    @cached_property
+    def seen(self) -> Tensor:
+        """Patches with what is added to them, for layers that make keys and values of them."""
+        return self.patches if self.mixed is None else self.mixed.added_to(self.patches)
 
     def still(self) -> Clip:
         """The clip as one frame that stands for all, for layers before frames can differ."""
@@ -207,28 +216,35 @@ class SpatialTemporalLayer(nn.Module):
         (query,) = project(queries, inner.query)
         query = rearrange(query, "b t q (h d) -> (b t) h q d", h=heads)
         # patches that are hidden need their scores: the plain way
-        mixed = None if clip.patch_bias is not None else self._absorbed(inner, query, clip.patches)
+        mixed = None if clip.patch_bias is not None else self._absorbed(inner, query, clip)
         if mixed is None:
-            key = rearrange(inner.key(clip.patches), "f p (h d) -> f h p d", h=heads)
-            value = rearrange(inner.value(clip.patches), "f p (h d) -> f h p d", h=heads)
+            patches = clip.seen
+            key = rearrange(inner.key(patches), "f p (h d) -> f h p d", h=heads)
+            value = rearrange(inner.value(patches), "f p (h d) -> f h p d", h=heads)
             bias = clip.patch_bias
             mixed = routed_attention(query, key, value, bias=bias, dropout=self._drop())
         mixed = rearrange(mixed, "(b t) h q d -> b t q (h d)", t=frames)
         return cast(Tensor, attention.output(mixed, queries))
 
-    def _absorbed(self, inner: Any, query: Tensor, patches: Tensor) -> Tensor | None:
+    def _absorbed(self, inner: Any, query: Tensor, clip: Clip) -> Tensor | None:
         """Cross-attention by the cheaper way, or None where that is not open."""
         _, heads, queries, width = query.shape
         cheaper = is_cheaper(
-            queries=queries, patches=patches.shape[1], width=heads * width,
-            image_width=patches.shape[2], heads=heads,
+            queries=queries, patches=clip.patches.shape[1], width=heads * width,
+            image_width=clip.patches.shape[2], heads=heads,
         )  # fmt: skip
         key = effective_weight(inner.key) if cheaper else None
         value = effective_weight(inner.value) if cheaper else None
         if key is None or value is None:
             return None
         return absorbed_attention(
-            query, patches.to(query.dtype), key, value, inner.value.bias, dropout=self._drop()
+            query,
+            clip.patches.to(query.dtype),
+            key,
+            value,
+            inner.value.bias,
+            mixed=clip.mixed,
+            dropout=self._drop(),
         )
 
     def _drop(self) -> float:
@@ -272,6 +288,8 @@ class SpatialTemporalQFormer(Connector):
             if absolute
             else None
         )
+        inner = settings.patch_mixing
+        self.mixing = PatchMixing(self.vision_width, inner) if inner else None
         self.attention_pool = AttentionPool(width) if settings.pool == "attention" else None
         timed = {"spread": SpreadPool, "moments": MomentsPool}.get(settings.pool)
         self.spread_pool = timed(width, self.queries) if timed is not None else None
@@ -299,13 +317,21 @@ class SpatialTemporalQFormer(Connector):
         queries, tokens, device = clips.query_tokens.shape[1], x.shape[2], x.device
         text_bias = None
         if clips.input_ids is not None and attention_mask is not None:
-            seen = nn.functional.pad(attention_mask.bool(), (queries, 0), value=True)
-            text_bias = bias_of(seen, x.dtype, "b n -> b 1 1 n")
+            words = nn.functional.pad(attention_mask.bool(), (queries, 0), value=True)
+            text_bias = bias_of(words, x.dtype, "b n -> b 1 1 n")
         patch_bias = None
         if clips.patch_mask is not None:
             patch_bias = bias_of(clips.patch_mask, x.dtype, "b t p -> (b t) 1 1 p")
+        patches, mixed = as_multiplied(clips.patches.to(x.dtype)), None
+        if self.mixing is not None:
+            seen = frame_mask
+            if clips.patch_mask is not None:
+                seen = clips.patch_mask & rearrange(frame_mask, "b t -> b t 1")
+            low, up = self.mixing(patches, seen)
+            mixed = Mixed(as_multiplied(rearrange(low, "b t p r -> (b t) p r")), up)
         clip = Clip(
-            patches=as_multiplied(rearrange(clips.patches, "b t p c -> (b t) p c").to(x.dtype)),
+            patches=rearrange(patches, "b t p c -> (b t) p c"),
+            mixed=mixed,
             queries=queries,
             frame_mask=frame_mask,
             times=clips.times,
@@ -340,7 +366,7 @@ def plain_qformer(
     Returns:
         A connector whose tokens are float[B, T * Q, C].
     """
-    plain = replace(settings, mqt=False, routing="off", pool="concat")
+    plain = replace(settings, mqt=False, routing="off", pool="concat", patch_mixing=0)
     return SpatialTemporalQFormer(config, qformer, plain)
 
 

@@ -41,9 +41,10 @@ PARTS = {
     "no-mqt": "MQT",
     "no-fusion": "UniFusion",
     "no-dar": "DAR",
+    "no-mixing": "patch mixing",
     "no-fusion-no-dar": "UniFusion and DAR",
     "no-mqt-no-fusion": "MQT and UniFusion",
-    "none": "all three",
+    "none": "all four",
 }
 """Contenders of the ablation studies, and what they lack."""
 

@@ -12,6 +12,7 @@ import torch
 from mtrans.core.files import read_jsonl
 from mtrans.core.screen import say
 from mtrans.core.settings import RunSettings
+from mtrans.data.cache import FeatureCache
 from mtrans.data.clips import BadClip
 from mtrans.models.flops import count_flops
 from mtrans.models.loading import Backbone
@@ -74,7 +75,7 @@ def close_run(
             backward_share=back,
         )
         best = best_validation(trainer.state.log_history)
-        _count_cuts(trainer)
+        _look_at_all(trainer)
         run.update(
             status="finished",
             process=None,  # nobody is at it any more, and whose machine it was is nobody's business
@@ -94,11 +95,19 @@ def close_run(
         torch.distributed.barrier()
 
 
-def _count_cuts(trainer: AdaptTrainer) -> None:
-    """Has the collator look at every text: loaders' workers and other processes count apart."""
+def _look_at_all(trainer: AdaptTrainer) -> None:
+    """Has the collator see every text and clip: loaders' workers and other processes count apart.
+
+    Not the clips of a training without a cache, whose frames would have to be decoded for it.
+    """
+    collate = cast(Any, trainer.data_collator)
+    shown = collate.settings.model.vision
     for data in (trainer.samples, getattr(trainer.validate, "samples", None)):
+        cached = isinstance(getattr(data, "source", None), FeatureCache) and shown
         for sample in getattr(data, "samples", ()):
-            cast(Any, trainer.data_collator).text_ids(sample)
+            collate.text_ids(sample)
+            if cached and sample.video is not None:
+                collate.heed_times(sample, data.source.times(sample))
 
 
 def _operations(

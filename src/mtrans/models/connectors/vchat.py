@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from mtrans.core.settings import ModelSettings
 from mtrans.models.connectors.base import ClipBatch, Connector, Visual
-from mtrans.models.connectors.blocks import FramePosition, as_grid, only_there
+from mtrans.models.connectors.blocks import FramePosition, as_grid, neighbours, only_there
 from mtrans.models.st_qformer import plain_qformer
 from mtrans.models.trained import TrainedWhole
 
@@ -97,9 +97,8 @@ class Mixing(TrainedWhole):
             float[B, T, P, Cv].
         """
         x = only_there(patches, frame_mask).to(self.convolution.weight.dtype)
-        mixed = self.convolution(rearrange(as_grid(x), "b t c y x -> b c t y x"))
-        mixed = rearrange(mixed, "b c t y x -> b t (y x) c").to(patches.dtype)
-        return patches + nn.functional.pad(mixed, (0, 0, 1, 0))
+        mixed = rearrange(neighbours(as_grid(x), self.convolution), "b t c y x -> b t (y x) c")
+        return patches + nn.functional.pad(mixed.to(patches.dtype), (0, 0, 1, 0))
 
 
 class ExtraQueries(TrainedWhole):
