@@ -43,6 +43,7 @@ PARTS = {
     "no-dar": "DAR",
     "no-mixing": "patch mixing",
     "no-fusion-no-dar": "UniFusion and DAR",
+    "no-mqt-moments": "MQT, with the pool kept",
     "no-mqt-no-fusion": "MQT and UniFusion",
     "none": "all four",
 }
