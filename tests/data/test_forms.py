@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as some_numpy
 
 from mtrans.core.errors import CacheError
-from mtrans.data.forms import FORMS, pack, quantise, stored_bytes, unpack
+from mtrans.data.collate import pad_frames
+from mtrans.data.forms import FORMS, fits_bfloat16, pack, quantise, stored_bytes, unpack
 
 from ._cache_worker import encode, open_cache, samples_in
 
@@ -44,6 +46,40 @@ def test_tokens_do_not_share_a_scale():
 def test_other_forms_are_exact(form):
     features = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(form)
     np.testing.assert_array_equal(through(features, form), features)
+
+
+def test_bfloat16_is_exact_where_it_fits():
+    numbers = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
+    rounded = torch.from_numpy(numbers).to(torch.bfloat16)
+    assert not fits_bfloat16(numbers)
+    assert fits_bfloat16(rounded.float().numpy())
+    assert not fits_bfloat16(numbers.astype(np.float16))
+    found = through(rounded.float().numpy(), "bfloat16")
+    assert found.dtype == torch.bfloat16
+    assert torch.equal(found, rounded)
+    # what does not fit is rounded, to the nearest
+    assert torch.equal(through(numbers, "bfloat16"), rounded)
+
+
+def test_features_of_a_model_in_bf16_take_half_without_loss(tmp_path, clips):
+    samples = samples_in(clips)[:2]
+
+    def rounded(pixels):
+        return torch.from_numpy(encode(pixels)).to(torch.bfloat16).float().numpy()
+
+    open_cache(tmp_path).fill(samples, rounded)
+    cache = open_cache(tmp_path)
+    assert {e.dtype for e in cache.store.entries.values()} == {"bfloat16"}
+    exact = open_cache(tmp_path / "exact")
+    exact.fill(samples, lambda pixels: rounded(pixels) + np.float32(2**-20))
+    assert {e.dtype for e in exact.store.entries.values()} == {"float32"}
+    items = [(s, *cache.get(s)) for s in samples]
+    batch = pad_frames(items)["patch_features"]
+    assert batch.dtype == torch.bfloat16
+    wanted = torch.from_numpy(np.stack([exact.get(s)[0] for s in samples]))
+    torch.testing.assert_close(batch.float(), wanted, rtol=0, atol=2**-19)
+    blank = (samples[0], cache.blank(4), np.arange(4.0))
+    assert pad_frames([blank, items[1]])["patch_features"].dtype == torch.float32
 
 
 def test_int8_cache_is_a_quarter_and_close(tmp_path, clips):

@@ -52,6 +52,18 @@ def test_a_step_is_the_step_of_autocast(pair):
             torch.testing.assert_close(gradients[name], parameter.grad, rtol=0.02, atol=1e-4)
 
 
+def test_features_are_rounded_as_products_round_them(pair):
+    plain, held, batch = pair
+    base = held.get_base_model()
+    features = base.encode_frames(batch["pixel_values"])
+    assert features.dtype == torch.bfloat16
+    assert plain.get_base_model().encode_frames(batch["pixel_values"]).dtype == torch.float32
+    rest = {k: v for k, v in batch.items() if k != "pixel_values"}
+    live = held.eval()(**batch).loss
+    for cached in (features, features.float()):
+        assert torch.equal(held(**rest, patch_features=cached).loss, live)
+
+
 def test_answers_are_those_of_autocast(pair):
     plain, held, batch = pair
     asked = {k: v for k, v in batch.items() if k != "labels"}

@@ -98,7 +98,7 @@ def make_plan(case: StepCase, *, timed: bool = True) -> Plan:
         process=told.process if told else 0,
         free=device_memory(device)[1] if here else 0.0,
         cache={form: CLIPS * stored_bytes(shape, form) for form in FORMS},
-        form="float32" if chosen == "same" else chosen,
+        form=_same(case, device) if chosen == "same" else chosen,
         step=told.step if told else None,
         vision=told.vision if told else None,
     )
@@ -111,6 +111,16 @@ def _in_bf16(settings: RunSettings) -> RunSettings:
         train = replace(train, precision="bf16")
     dtype = "bf16" if settings.dtype == "auto" else settings.dtype
     return replace(settings, train=train, dtype=dtype)
+
+
+def _same(case: StepCase, device: Any) -> str:
+    """Returns the form in which features lie as the ViT gives them."""
+    import torch
+
+    from mtrans.bench.step import kept
+
+    weights = kept(case, device)
+    return "bfloat16" if weights.mixed or weights.dtype == torch.bfloat16 else "float32"
 
 
 def _quantised(memory: Footprint, case: StepCase) -> Footprint:

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from mtrans.data.forms import stored_bytes
+from mtrans.data.forms import as_tensor, stored_bytes
 from mtrans.data.shards import ShardStore, ShardWriter
 
 BLOCK = 8 << 20
@@ -65,7 +66,7 @@ def read_features(
         shape: Of a clip: (T, P, Cv).
         form: How they lie on disk.
         size: Bytes written, at least two batches.
-        batch: Clips in a batch, which is float32 in one piece as training gets it.
+        batch: Clips in a batch, in one piece as training gets it.
 
     Returns:
         The speeds.
@@ -78,13 +79,13 @@ def read_features(
             writer.put(str(clip), numbers, np.zeros(shape[0]), form)
     order = [str(n) for n in np.random.default_rng(1).permutation(count)]
     files = sorted(folder.glob("*.bin"))
-    store, space = ShardStore(folder), torch.empty((batch, *shape))
+    store, space = ShardStore(folder), _space(batch, shape, form)
 
     def cached() -> float:
         began = time.perf_counter()
         for first in range(0, count, batch):
             for row, key in enumerate(order[first : first + batch]):
-                np.copyto(space[row].numpy(), store.get(key)[0])
+                space[row].copy_(as_tensor(store.get(key)[0]))
         return time.perf_counter() - began
 
     cold = disk_cold = None
@@ -97,6 +98,12 @@ def read_features(
     warm = count / min(cached() for _ in range(2))
     disk_warm = max(_through(files) for _ in range(2))
     return Reading(form, one, warm, cold, disk_warm, disk_cold)
+
+
+def _space(batch: int, shape: Sequence[int], form: str) -> Tensor:
+    """Returns where a batch goes, in the type that training gets."""
+    dtype = torch.bfloat16 if form == "bfloat16" else torch.float32
+    return torch.empty((batch, *shape), dtype=dtype)
 
 
 def _drop(files: Sequence[Path]) -> bool:

@@ -18,6 +18,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,9 @@ from mtrans.data.forms import stored_bytes
 from mtrans.data.shards import ShardStore
 from mtrans.video.clip import load_clip
 from mtrans.video.preprocess import PreprocessSettings, preprocess
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LAYOUT = 1
 
@@ -61,8 +65,9 @@ class FeatureCache:
         preprocess: How frames are prepared.
         backbone: Hash of the frozen weights that encode them.
         dtype: ``same`` stores what `encode` returns, so that training from the cache equals
-            training from video; ``float16`` halves the size and rounds to 11 bits; ``int8`` takes
-            a quarter and rounds to 8 bits, each token on a scale of its own.
+            training from video, in 16 bit where bf16 holds it all; ``float16`` halves the size
+            of float32 and rounds to 11 bits; ``int8`` takes a quarter and rounds to 8 bits, each
+            token on a scale of its own.
         feature_shape: (P, Cv), needed for :meth:`estimate` and :meth:`blank` of an empty cache.
 
     Raises:
@@ -164,7 +169,7 @@ class FeatureCache:
         self.store.refresh()
         return filler.report(computed)
 
-    def get(self, sample: Sample) -> tuple[NDArray[np.floating], NDArray[np.float64]]:
+    def get(self, sample: Sample) -> tuple[NDArray[np.floating] | Tensor, NDArray[np.float64]]:
         """Returns a clip's (features float[T, P, Cv], times float64[T]); not to be written to.
 
         Raises:

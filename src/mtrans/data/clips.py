@@ -12,6 +12,7 @@ from mtrans.core.records import Sample
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import Tensor
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with (done, total) as work goes on."""
@@ -48,7 +49,7 @@ class BadClip:
 class Source(Protocol):
     """Where a clip's frames come from: :class:`VideoSource` or :class:`FeatureCache`."""
 
-    def get(self, sample: Sample) -> tuple[NDArray[np.floating], NDArray[np.float64]]:
+    def get(self, sample: Sample) -> tuple[NDArray[np.floating] | Tensor, NDArray[np.float64]]:
         """Returns (pixels float[T, 3, H, W] or features float[T, P, Cv], times float64[T])."""
 
     def blank(self, count: int) -> NDArray[np.float32]:

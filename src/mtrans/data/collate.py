@@ -15,7 +15,6 @@ merged. Training pads on the right, generation of a decoder-only LLM on the left
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
@@ -28,6 +27,7 @@ from mtrans.core.errors import ManifestError, SettingsError
 from mtrans.core.records import Sample
 from mtrans.core.settings import RunSettings
 from mtrans.data.clips import Clip, clip_of
+from mtrans.data.forms import as_tensor
 from mtrans.data.prompts import answer_text, build_prompt, drop_oldest, pick_style
 
 IGNORED = -100
@@ -279,21 +279,23 @@ def pad_frames(items: Sequence[Item]) -> dict[str, Tensor]:
         items: Samples with pixels float[T, 3, H, W] or features float[T, P, Cv] and times float[T].
 
     Returns:
-        `pixel_values` or `patch_features` (float32, zeros where padded), `frame_times` (the last
-        time repeated), `frame_mask` (True for real frames).
+        `pixel_values` or `patch_features` (float32, or bf16 where all are; zeros where padded),
+        `frame_times` (the last time repeated), `frame_mask` (True for real frames).
 
     Raises:
         SettingsError: Pixels and features in one batch, or frames of different size.
     """
-    clips = [_tensor(frames) for _, frames, _ in items]
-    times = [_tensor(when) for _, _, when in items]
+    clips = [as_tensor(frames) for _, frames, _ in items]
+    times = [as_tensor(when) for _, _, when in items]
     shapes = {tuple(clip.shape[1:]) for clip in clips}
     if len(shapes) != 1:
         raise SettingsError(
             f"clips of different frame shapes in one batch: {sorted(shapes, key=str)}"
         )
     longest = max(len(clip) for clip in clips)
-    stacked = torch.empty((len(clips), longest, *clips[0].shape[1:]))
+    rounded = all(clip.dtype == torch.bfloat16 for clip in clips)
+    dtype = torch.bfloat16 if rounded else torch.float32
+    stacked = torch.empty((len(clips), longest, *clips[0].shape[1:]), dtype=dtype)
     mask = torch.zeros((len(clips), longest), dtype=torch.bool)
     seconds = torch.zeros((len(clips), longest))
     for row, (clip, when) in enumerate(zip(clips, times, strict=True)):
@@ -328,15 +330,6 @@ def pad_rows(
         ids[place, span] = torch.tensor(row, dtype=torch.long)
         mask[place, span] = torch.tensor(own, dtype=torch.long)
     return ids, mask
-
-
-def _tensor(values: np.ndarray | Tensor) -> Tensor:
-    """Returns the same memory as a tensor; it is only read, as cached features have to be."""
-    if isinstance(values, Tensor):
-        return values
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-        return torch.from_numpy(values)
 
 
 def pad_id(tokenizer: Any) -> int:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from mtrans.core.errors import CacheError, MTransError, VideoError
 from mtrans.core.records import Sample
 from mtrans.data.clips import BadClip, Clip, Progress
+from mtrans.data.forms import fits_bfloat16
 from mtrans.data.shards import ShardStore, ShardWriter
 from mtrans.video.threads import cores, decoders
 
@@ -197,6 +198,8 @@ class Filler:
                 " check the backbone's weights"
             )
         form = "int8" if self.dtype == "int8" else features.dtype.name
+        if self.dtype == "same" and fits_bfloat16(features):
+            form = "bfloat16"
         ends = np.cumsum([len(d.times) for d in batch])
         for one, part in zip(batch, np.split(features, ends[:-1]), strict=True):
             writer.put(self.key(one.clip), part, one.times, form)

@@ -18,7 +18,7 @@ import time
 import uuid
 import zlib
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,9 @@ from mtrans.core.errors import CacheError
 from mtrans.core.files import Closing, make_folder, write_text
 from mtrans.data.content import writing
 from mtrans.data.forms import FORMS, pack, stored_bytes, unpack
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ALIGN = 64
 
@@ -96,10 +99,10 @@ class ShardStore:
             entry = Entry(name, offset, tuple(shape), dtype, tuple(times), crc)
             self.entries.setdefault(key, entry)
 
-    def get(self, key: str) -> tuple[NDArray[np.floating], NDArray[np.float64]]:
+    def get(self, key: str) -> tuple[NDArray[np.floating] | Tensor, NDArray[np.float64]]:
         """Returns (array, times); the array is mapped from the file and read-only.
 
-        What lies there in 8 bit comes as float32, made anew.
+        What lies there in bfloat16 comes as a tensor, in 8 bit as float32, made anew.
 
         Args:
             key: One of `entries`.

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mtrans.core.records import Sample
 from mtrans.data.clips import Clip, Source, clip_of, clips_of
@@ -124,7 +125,7 @@ class Reordered:
         self.inner = source
         self.condition = condition
 
-    def get(self, sample: Sample) -> tuple[NDArray[np.floating], NDArray[np.float64]]:
+    def get(self, sample: Sample) -> tuple[NDArray[np.floating] | Tensor, NDArray[np.float64]]:
         """Returns frames or features and their times, in other places."""
         frames, times = self.inner.get(sample)
         made = self.condition

@@ -54,7 +54,7 @@ def _without_record(folder: Path) -> str:
 def as_image_model(settings: RunSettings) -> RunSettings:
     """Returns the settings under which nothing is untrained: each frame an image, then the mean.
 
-    Without an adapter, temporal attention, routers and positions would hold random numbers.
+    Without an adapter, temporal attention, routers, positions and mixing would hold random numbers.
     """
     model = dataclasses.replace(
         settings.model,
@@ -63,5 +63,6 @@ def as_image_model(settings: RunSettings) -> RunSettings:
         routing="off",
         temporal_position="none",
         pool="mean",
+        patch_mixing=0,
     )
     return dataclasses.replace(settings, model=model)

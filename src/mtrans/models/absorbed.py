@@ -16,8 +16,12 @@ them, and gradients go there alone::
 
 from __future__ import annotations
 
+from typing import Any, cast
+
+import torch
 from einops import einsum, rearrange
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from mtrans.models.dropping import drop
 from mtrans.models.mixing import Mixed
@@ -55,7 +59,7 @@ def absorbed_attention(
     """Scaled dot-product attention of projected queries over unprojected patches.
 
     Args:
-        query: float[B, h, Q, d].
+        query: float[B, Q, h, d].
         patches: float[B, P, Cv].
         key_weight: float[C, Cv]; the key's bias adds the same to every score of a query, which
             the softmax takes out again.
@@ -65,33 +69,81 @@ def absorbed_attention(
         dropout: Probability with which attention weights are dropped.
 
     Returns:
-        float[B, h, Q, d].
+        float[B, Q, C].
     """
-    heads, width = query.shape[1], query.shape[-1]
-    query = rearrange(query * width**-0.5, "b h q d -> h (b q) d")
-    clips = len(patches)
+    clips, _, heads, width = query.shape
+    rows = rearrange(query, "b q h d -> (b q) h d")
+    key_weight = key_weight.to(query.dtype) * width**-0.5
+    value_weight = value_weight.to(patches.dtype)
 
-    def asking(weight: Tensor) -> Tensor:  # of float[C, n]: float[B, h * Q, n]
-        weight = rearrange(weight, "(h d) n -> h d n", h=heads).to(query.dtype)
-        return rearrange(query @ weight, "h (b q) n -> b (h q) n", b=clips)
+    def asking(weight: Tensor) -> Tensor:  # of float[C, n]: float[B, Q * h, n]
+        asked = each_head(rows, rearrange(weight, "(h d) n -> h d n", h=heads))
+        return rearrange(asked, "(b q) h n -> b (q h) n", b=clips)
 
-    def answered(seen: Tensor, weight: Tensor) -> Tensor:  # float[B, h * Q, n]: float[h, B * Q, d]
-        weight = rearrange(weight, "(h d) n -> h n d", h=heads).to(seen.dtype)
-        return rearrange(seen, "b (h q) n -> h (b q) n", h=heads) @ weight
+    def answered(seen: Tensor, weight: Tensor) -> Tensor:  # of float[B, Q * h, n]: float[B*Q, h, d]
+        seen = rearrange(seen, "b (q h) n -> (b q) h n", h=heads)
+        return each_head(seen, rearrange(weight, "(h d) n -> h n d", h=heads))
 
-    scores = asking(key_weight) @ patches.mT
-    if mixed is not None:
-        low, up = mixed.low.to(patches.dtype), mixed.up.to(key_weight.dtype)
-        scores = scores + asking(key_weight @ up) @ low.mT
+    if mixed is None:
+        scores = asking(key_weight) @ patches.mT
+    else:
+        low, up = mixed.low.to(patches.dtype), mixed.up.to(patches.dtype)
+        scores = asking(key_weight @ up) @ low.mT
+        scores = torch.baddbmm(scores, asking(key_weight), patches.mT)
     weights = drop(scores.softmax(dim=-1).to(patches.dtype), dropout)
     made = answered(weights @ patches, value_weight)
     if mixed is not None:
         made = made + answered(weights @ low, value_weight @ up)
-    made = rearrange(made, "h (b q) d -> b h q d", b=clips)
-    if value_bias is None:
+    if value_bias is not None:
+        bias = rearrange(value_bias, "(h d) -> h d", h=heads).to(made.dtype)
+        if dropout:
+            total = rearrange(weights.sum(-1), "b (q h) -> (b q) h 1", h=heads)
+            made = torch.addcmul(made, total, bias)
+        else:
+            made = made + bias
+    return rearrange(made, "(b q) h d -> b q (h d)", b=clips)
+
+
+def each_head(x: Tensor, weight: Tensor) -> Tensor:
+    """Multiplies each head's part of rows by the head's own matrix.
+
+    Args:
+        x: float[n, h, i].
+        weight: float[h, i, o] of the same type.
+
+    Returns:
+        float[n, h, o], in the order of memory: what reads it needs no copy.
+    """
+    if torch.compiler.is_compiling():
+        return einsum(x, weight, "n h i, h i o -> n h o")
+    return cast(Tensor, _EachHead.apply(x, weight))
+
+
+class _EachHead(torch.autograd.Function):
+    """Head by head, each read and written where it stands.
+
+    A batched product copies what does not lie one head after another, and puts its result so.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        made = x.new_empty(*x.shape[:2], weight.shape[2])
+        for head in range(len(weight)):
+            torch.mm(x[:, head], weight[head], out=made[:, head])
         return made
-    bias = rearrange(value_bias, "(h d) -> h 1 d", h=heads).to(made.dtype)
-    if not dropout:
-        return made + bias
-    total = rearrange(weights.sum(-1), "b (h q) -> b h q 1", h=heads)
-    return made + einsum(total, bias, "b h q i, h i d -> b h q d")
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        (grad,), (x, weight) = grads, ctx.saved_tensors
+        to_x, to_weight = (
+            torch.empty_like(of) if needed else None
+            for of, needed in zip((x, weight), ctx.needs_input_grad, strict=True)
+        )
+        for head in range(len(weight)):
+            if to_x is not None:
+                torch.mm(grad[:, head], weight[head].mT, out=to_x[:, head])
+            if to_weight is not None:
+                torch.mm(x[:, head].mT, grad[:, head], out=to_weight[head])
+        return to_x, to_weight

@@ -1,13 +1,15 @@
 """Dropout whose random numbers cost little on a CPU.
 
 Torch's own draw was measured at 5 ns an element there: 12 % of a training step with InstructBLIP's
-dropout of 0.1. Here a 64-bit number of torch's generator serves four elements, 16 bits each, for
-0.7 ns an element. So a probability is met to within 2^-17, and seeds and resumed runs mean what
-they mean elsewhere.
+dropout of 0.1. Here a 64-bit number serves four elements, 16 bits each, and comes from numpy's
+SFC64, in a third of the time that torch's Mersenne twister takes for it. So a probability is met to
+within 2^-17. Each draw is seeded by a number of torch's generator: seeds, resumed runs and
+recomputed activations mean what they mean elsewhere.
 """
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -58,7 +60,8 @@ def kept(shape: torch.Size, dropped: int) -> Tensor:
         int16[shape] of zeros and ones.
     """
     count = shape.numel()
-    drawn = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None)
+    source = np.random.SFC64(int(torch.randint(2**63 - 1, ())))
+    drawn = torch.from_numpy(source.random_raw(-(-count // 4)).view(np.int64))
     last = dropped - 1 - STEPS // 2  # the highest of the 16-bit numbers that mean a zero
     return drawn.view(torch.int16)[:count].clamp_(last, last + 1).sub_(last).view(shape)
 

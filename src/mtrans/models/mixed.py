@@ -38,6 +38,7 @@ def hold_matrices(model: Any) -> None:
         if tensor.dtype != torch.bfloat16:
             _replace(tensor, tensor.data.clone(), files)
     kind = next(base.parameters()).device.type
+    base.rounded = torch.bfloat16
     for part in _parts(base):
         part.forward = torch.autocast(kind, torch.bfloat16)(part.forward)
 

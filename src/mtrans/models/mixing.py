@@ -1,7 +1,10 @@
 """What moves, read off neighbouring patches before the queries have made a few words of a frame.
 
     patches x[B, T, P, Cv] -> down to r channels -> depthwise convolution over time and picture
-      -> GELU -> z[B, T, P, r];   the Q-Former looks at x + up(z), up[Cv, r] starting at zero
+      -> GELU -> z[B, T, P, r];   the Q-Former looks at x + up(z), up[Cv, r]
+
+Weights start small, as transformers starts new layers: what is added is about a thousandth of a
+patch then.
 
 The queries of a frame see that frame alone, and temporal attention sees queries: a step of one
 patch between two frames must survive both to be told. Here it is told beside the frame's own
@@ -15,7 +18,7 @@ ViT there; one behind the ViT is this project's.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from einops import rearrange
@@ -23,6 +26,9 @@ from torch import Tensor, nn
 
 from mtrans.models.connectors.blocks import as_grid, neighbours, only_there
 from mtrans.models.trained import TrainedWhole
+
+START = 0.02
+"""Standard deviation of weights at the start: transformers' `initializer_range`."""
 
 
 class Mixed(NamedTuple):
@@ -56,9 +62,12 @@ class PatchMixing(TrainedWhole):
         self.up = nn.Linear(inner, width, bias=False)
         self.reset_parameters()
 
-    def special(self) -> None:
-        """Zeroes the way up: the start is the image model."""
-        nn.init.zeros_(self.up.weight)
+    def reset_parameters(self) -> None:
+        """Draws small weights."""
+        for layer in (self.down, self.convolution, self.up):
+            nn.init.normal_(layer.weight, std=START)
+        for bias in (self.down.bias, self.convolution.bias):
+            nn.init.zeros_(cast(Tensor, bias))
 
     def forward(self, patches: Tensor, seen: Tensor) -> Mixed:
         """Reads neighbours.

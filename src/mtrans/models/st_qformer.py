@@ -214,21 +214,22 @@ class SpatialTemporalLayer(nn.Module):
         inner, frames = attention.attention, queries.shape[1]
         heads = inner.num_attention_heads
         (query,) = project(queries, inner.query)
-        query = rearrange(query, "b t q (h d) -> (b t) h q d", h=heads)
+        query = rearrange(query, "b t q (h d) -> (b t) q h d", h=heads)
         # patches that are hidden need their scores: the plain way
         mixed = None if clip.patch_bias is not None else self._absorbed(inner, query, clip)
         if mixed is None:
-            patches = clip.seen
-            key = rearrange(inner.key(patches), "f p (h d) -> f h p d", h=heads)
-            value = rearrange(inner.value(patches), "f p (h d) -> f h p d", h=heads)
+            query = rearrange(query, "f q h d -> f h q d")
+            key = rearrange(inner.key(clip.seen), "f p (h d) -> f h p d", h=heads)
+            value = rearrange(inner.value(clip.seen), "f p (h d) -> f h p d", h=heads)
             bias = clip.patch_bias
             mixed = routed_attention(query, key, value, bias=bias, dropout=self._drop())
-        mixed = rearrange(mixed, "(b t) h q d -> b t q (h d)", t=frames)
+            mixed = rearrange(mixed, "f h q d -> f q (h d)")
+        mixed = rearrange(mixed, "(b t) q c -> b t q c", t=frames)
         return cast(Tensor, attention.output(mixed, queries))
 
     def _absorbed(self, inner: Any, query: Tensor, clip: Clip) -> Tensor | None:
         """Cross-attention by the cheaper way, or None where that is not open."""
-        _, heads, queries, width = query.shape
+        _, queries, heads, width = query.shape
         cheaper = is_cheaper(
             queries=queries, patches=clip.patches.shape[1], width=heads * width,
             image_width=clip.patches.shape[2], heads=heads,
@@ -265,6 +266,7 @@ class SpatialTemporalQFormer(Connector):
     about = "the Q-Former's own attention reused over time (MQT), routed (DAR), text inside"
     source = "MTransLLAMA, IEEE TMM 27, 2025; gate, positions and log-mixture are this project's"
     has_lora = True
+    multiplies_patches = True
     dial = "lora.rank"
 
     def __init__(self, config: Any, qformer: nn.Module, settings: ModelSettings):
@@ -322,7 +324,9 @@ class SpatialTemporalQFormer(Connector):
         patch_bias = None
         if clips.patch_mask is not None:
             patch_bias = bias_of(clips.patch_mask, x.dtype, "b t p -> (b t) 1 1 p")
-        patches, mixed = as_multiplied(clips.patches.to(x.dtype)), None
+        patches, mixed = as_multiplied(clips.patches), None
+        if not torch.is_autocast_enabled(device.type):
+            patches = patches.to(x.dtype)
         if self.mixing is not None:
             seen = frame_mask
             if clips.patch_mask is not None:

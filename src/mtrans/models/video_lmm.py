@@ -22,6 +22,7 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
 from transformers import Blip2ForConditionalGeneration, InstructBlipForConditionalGeneration
+from transformers.initialization import guard_torch_init_functions
 from transformers.utils import ModelOutput
 
 from mtrans.core.errors import SettingsError
@@ -84,8 +85,12 @@ class VideoLMM(AnsweringMixin, ScoringMixin, OwnAnswersMixin):
     Args:
         config: The family's transformers config.
         settings: The switches; None takes ``config.mtrans``, or the defaults where it has none.
+
+    Attributes:
+        rounded: What features are rounded to, where products round them anyway; None leaves them.
     """
 
+    rounded: torch.dtype | None = None
     _keys_to_ignore_on_load_missing = [r"^(st_qformer|connector)\."]  # noqa: RUF012 - new by design
     accepts_loss_kwargs = True
 
@@ -145,6 +150,19 @@ class VideoLMM(AnsweringMixin, ScoringMixin, OwnAnswersMixin):
         elif not isinstance(module, SharedLinear):  # its owner initialises W
             super()._init_weights(module)
 
+    def initialize_weights(self) -> None:
+        """Starts what was not loaded.
+
+        transformers takes a module without parameters of its own as started, and starts the layers
+        inside one by one as any others. So such parts are started here by what they are: an
+        adapter's way up, for one, is zero.
+        """
+        super().initialize_weights()
+        with guard_torch_init_functions(), torch.no_grad():  # what was loaded is left alone
+            for part in self.modules():
+                if isinstance(part, TrainedWhole) and not list(part.parameters(recurse=False)):
+                    part.reset_parameters()
+
     # ---- vision ------------------------------------------------------------------------------
 
     @property
@@ -171,14 +189,16 @@ class VideoLMM(AnsweringMixin, ScoringMixin, OwnAnswersMixin):
             frames_at_once: Frames in one ViT pass, to bound memory; None runs all.
 
         Returns:
-            float[B, T, P, Cv].
+            float[B, T, P, Cv], in the type of :attr:`rounded` where there is one.
         """
         frames = rearrange(pixel_values, "b t c h w -> (b t) c h w")
         parts = [
             self.vision_model(pixel_values=part).last_hidden_state
             for part in frames.split(frames_at_once or len(frames))
         ]
-        return rearrange(torch.cat(parts), "(b t) p c -> b t p c", t=pixel_values.shape[1])
+        features = rearrange(torch.cat(parts), "(b t) p c -> b t p c", t=pixel_values.shape[1])
+        # what multiplies them rounds them; so all get the same, from the cache and from video
+        return features if self.rounded is None else features.to(self.rounded)
 
     def encode_video(self, inputs: ModelInputs) -> tuple[Tensor, list[LayerRouting]]:
         """From frames to what the LLM sees.
@@ -206,6 +226,8 @@ class VideoLMM(AnsweringMixin, ScoringMixin, OwnAnswersMixin):
     def _clips(self, inputs: ModelInputs) -> ClipBatch:
         """Returns what a connector is given of a batch."""
         patches = self._patches(inputs)
+        if not self.connecting.multiplies_patches:
+            patches = patches.to(self.query_tokens.dtype)
         batch, frames = patches.shape[:2]
         times, mask = inputs.frame_times, inputs.frame_mask
         if times is None:

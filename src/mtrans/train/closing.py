@@ -103,11 +103,11 @@ def _look_at_all(trainer: AdaptTrainer) -> None:
     collate = cast(Any, trainer.data_collator)
     shown = collate.settings.model.vision
     for data in (trainer.samples, getattr(trainer.validate, "samples", None)):
-        cached = isinstance(getattr(data, "source", None), FeatureCache) and shown
+        source = getattr(data, "source", None)
         for sample in getattr(data, "samples", ()):
             collate.text_ids(sample)
-            if cached and sample.video is not None:
-                collate.heed_times(sample, data.source.times(sample))
+            if shown and isinstance(source, FeatureCache) and sample.video is not None:
+                collate.heed_times(sample, source.times(sample))
 
 
 def _operations(

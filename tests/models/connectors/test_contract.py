@@ -270,6 +270,44 @@ def test_these_start_as_the_mean_of_the_image_model(name):
 
 
 @torch.no_grad()
+@EVERY
+def test_parts_start_as_they_are_made_when_the_rest_is_loaded(name, tmp_path):
+    settings = ModelSettings(connector=name, routing="off", patch_mixing=4)
+    made = tiny_video_model(settings)
+    tiny_image_model().save_pretrained(tmp_path)
+    loaded = type(made).from_pretrained(tmp_path, settings=settings)
+    found, wanted = (
+        {
+            f"{place}.{key}": value
+            for place, part in model.connecting.named_modules()
+            if isinstance(part, TrainedWhole)
+            for key, value in part.named_parameters()
+        }
+        for model in (loaded, made)
+    )
+    assert found.keys() == wanted.keys()
+    for key, value in wanted.items():
+        if value.numel() > 1:
+            # drawn anew: the same spread, and zero where it starts at zero
+            spread = float(value.std())
+            assert float(found[key].std()) == pytest.approx(spread, rel=1.0, abs=1e-6), key
+        if not value.any():
+            assert not found[key].any(), key
+
+
+def test_a_loaded_part_is_left_alone(tmp_path):
+    settings = ModelSettings(connector="vchat", routing="off")
+    model = tiny_video_model(settings)
+    for parameter in model.connecting.parameters():
+        torch.nn.init.normal_(parameter)
+    model.save_pretrained(tmp_path)
+    again = type(model).from_pretrained(tmp_path)
+    for (name, found), wanted in zip(
+        again.connecting.named_parameters(), model.connecting.parameters(), strict=True
+    ):
+        assert torch.equal(found, wanted), name
+
+
 def test_a_memory_as_long_as_the_clip_merges_nothing_and_a_shorter_one_keeps_its_size():
     from mtrans.models.connectors.memory_bank import Memory
 

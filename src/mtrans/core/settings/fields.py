@@ -107,8 +107,8 @@ class ModelSettings:
 
     patch_mixing: int = 0
     """Channels in which each patch is mixed with its neighbours in picture and time before the
-    Q-Former looks at it, so that small motion is seen; training starts at the image model. 0 is
-    off (paper); preset `mtrans` has 32."""
+    Q-Former looks at it, so that small motion is seen; training starts next to the image model.
+    0 is off (paper); preset `mtrans` has 32."""
 
     fusion: Literal["early", "none"] = "early"
     """UniFusion: text takes part in the Q-Former from the first layer; paper: early."""
@@ -325,8 +325,9 @@ class RunSettings:
     """Folder of the feature cache; None is `mtrans` below the user's cache folder."""
 
     cache_dtype: CacheDtype = "same"
-    """How the cache keeps features: `same` as the ViT gives them; float16; `int8`, 8 bit with a
-    scale for every token. Each has its own entries in the cache."""
+    """How the cache keeps features: `same` as the ViT gives them, in 2 bytes a number where the
+    model computes in bf16; float16; `int8`, 8 bit with a scale for every token. Each has its own
+    entries in the cache."""
 
     frames: FrameSettings = field(default_factory=FrameSettings)
     """Video to frames."""

@@ -98,6 +98,10 @@ class Connector(nn.Module):
     needs_pixels: ClassVar[bool] = False
     """Whether it works inside the ViT, so that features can't be cached."""
 
+    multiplies_patches: ClassVar[bool] = False
+    """Whether patches meet nothing before a product of matrices: they may come in its type then;
+    others get them in the type of what they add to them."""
+
     has_lora: ClassVar[bool] = False
     """Whether the Q-Former's attention gets LoRA pairs (`lora.*`)."""
 
