@@ -47,7 +47,8 @@ def test_it_starts_next_to_the_image_model():
     model.connecting.mixing = None
     plain, _ = model.encode_video(batch)
     assert not torch.equal(mixed, plain)
-    torch.testing.assert_close(mixed, plain, rtol=0.0, atol=2e-3 * float(plain.detach().abs().max()))
+    size = float(plain.detach().abs().max())
+    torch.testing.assert_close(mixed, plain, rtol=0.0, atol=2e-3 * size)
 
 
 def test_a_patch_is_told_of_its_neighbours_and_of_nothing_further(mixing):
