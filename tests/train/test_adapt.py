@@ -61,7 +61,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 def test_a_run_learns_and_leaves_a_complete_folder(
     small: Path, samples: list[Sample], tmp_path: Path
 ) -> None:
-    settings = settings_of(small, **{"train.max_steps": 40, "train.learning_rate": 3e-2})
+    settings = settings_of(small, **{"train.max_steps": 40, "train.learning_rate": 1e-2})
     run = adapt(settings, samples, samples, tmp_path / "run", progress=False)
     curve = losses(run)
     assert sum(curve[-5:]) < 0.8 * sum(curve[:5])

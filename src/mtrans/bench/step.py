@@ -217,7 +217,8 @@ def make_batch(case: StepCase, model: Any, device: torch.device) -> dict[str, Te
     clips, frames, text, answer = case.batch, case.frames, case.text, case.answer
 
     def words(count: int, vocabulary: int) -> Tensor:
-        return torch.randint(5, max(6, min(vocabulary, 500)), (clips, count), device=device)
+        drawn = torch.randint(5, max(6, min(vocabulary, 500)), (clips, count), device=device)
+        return drawn.masked_fill_(drawn == config.image_token_index, 5)  # a word, not a place
 
     llm = config.text_config.vocab_size
     visual = torch.full(

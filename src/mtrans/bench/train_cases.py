@@ -106,7 +106,12 @@ class Measured:
     visual_tokens: int
 
 
-PEERS_FUNCTION = {"model.mqt": False, "model.routing": "off", "model.pool": "concat"}
+PEERS_FUNCTION = {
+    "model.mqt": False,
+    "model.routing": "off",
+    "model.pool": "concat",
+    "model.patch_mixing": 0,
+}
 """Switches under which ours computes what the peer does, token by token."""
 
 
