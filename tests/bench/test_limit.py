@@ -48,9 +48,7 @@ def test_a_profile_adds_up_to_the_step():
 
 
 def test_counted_operations_of_the_parts_are_those_of_the_step():
-    # torch's counter takes the way back of a depthwise convolution for that of a full one, which
-    # is told apart in many channels
-    step = Step(case_of("model.patch_mixing=2"), torch.device("cpu"))
+    step = Step(case_of(), torch.device("cpu"))
     counted = count_flops(step.model, step.batch, backward=True)
     formula = sum(operations(step).values())
     assert formula == pytest.approx(counted["all"] + counted["backward"], rel=0.1)

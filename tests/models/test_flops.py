@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+import torch
 
 from models.tiny_random import tiny_batch, tiny_video_model
 from mtrans.core.settings import LoraSettings, ModelSettings
 from mtrans.measure.cost import cached_tokens, flops
 from mtrans.models.connectors import CONNECTORS
-from mtrans.models.flops import count_flops
+from mtrans.models.flops import _backward, count_flops
 from mtrans.models.lora import attach_adapter
 
 ROUTED = ModelSettings(routing="both")
@@ -106,3 +107,12 @@ def test_every_connector_can_be_counted(name):
     assert counted["backward"] > 0
     if not model.answers_itself:
         assert counted["all"] > counted["llm"] > 0
+
+
+@pytest.mark.parametrize("groups", [1, 6])
+def test_the_way_back_of_a_convolution_is_counted_by_its_groups(groups):
+    layer = torch.nn.Conv2d(6, 6, 3, padding=1, groups=groups)
+    frozen = torch.randn(2, 6, 5, 4)
+    one = 2 * 2 * 5 * 4 * 9 * 6 * (6 // groups)
+    assert _backward(layer, layer(frozen).sum()) == one
+    assert _backward(layer, layer(frozen.requires_grad_()).sum()) in (one, 2 * one)

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -79,8 +80,28 @@ def _frozen(model: Any) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
+def _back_through_convolution(
+    grad: Sequence[int],
+    x: Sequence[int],
+    weight: Sequence[int],
+    _bias: Any,
+    _stride: Any,
+    _padding: Any,
+    _dilation: Any,
+    transposed: bool,
+    _output_padding: Any,
+    _groups: int,
+    wanted: Sequence[bool],
+    **_: Any,
+) -> int:
+    """Counts a convolution's way back; torch's own formula takes a grouped one for a full one."""
+    places = math.prod((x if transposed else grad)[2:])
+    return sum(wanted[:2]) * 2 * x[0] * places * math.prod(weight)
+
+
 def _backward(model: Any, loss: Tensor) -> float:
     trained = [p for p in model.parameters() if p.requires_grad]
-    with FlopCounterMode(display=False) as counter:
+    known = {torch.ops.aten.convolution_backward: _back_through_convolution}
+    with FlopCounterMode(display=False, custom_mapping=known) as counter:
         torch.autograd.grad(loss, trained, allow_unused=True)
     return float(counter.get_total_flops())
