@@ -287,10 +287,10 @@ def test_parts_start_as_they_are_made_when_the_rest_is_loaded(name, tmp_path):
     )
     assert found.keys() == wanted.keys()
     for key, value in wanted.items():
-        if value.numel() > 1:
+        if value.numel() > 64:
             # drawn anew: the same spread, and zero where it starts at zero
-            spread = float(value.std())
-            assert float(found[key].std()) == pytest.approx(spread, rel=1.0, abs=1e-6), key
+            spread = float(value.detach().std())
+            assert float(found[key].detach().std()) == pytest.approx(spread, rel=0.4), key
         if not value.any():
             assert not found[key].any(), key
 
