@@ -22,6 +22,15 @@ def test_shares_and_scale(p):
     assert abs(share - p) < 4 * (p * (1 - p) / n) ** 0.5 + 2**-17
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_numbers_of_16_bit_are_scaled_as_their_type_can(dtype):
+    torch.manual_seed(0)
+    x = drop(torch.full((10_001,), 3.0, dtype=dtype), 0.1)
+    scale = torch.tensor(1 / 0.9, dtype=dtype)
+    assert x.dtype == dtype
+    assert x.unique().tolist() == [0.0, float(torch.tensor(3.0, dtype=dtype) * scale)]
+
+
 def test_neighbours_are_dropped_independently():
     torch.manual_seed(0)
     gone = (drop(torch.ones(400_000), 0.3) == 0).double()

@@ -7,7 +7,7 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
 
-from mtrans.models.projecting import project, taken_apart
+from mtrans.models.projecting import close, project, taken_apart
 from mtrans.models.temporal import SharedLinear
 
 
@@ -107,3 +107,48 @@ def test_other_types_than_the_inputs_are_left_to_the_layers(monkeypatch):
     for layer in (block.query.base_layer, block.key, block.owned):
         layer.to(torch.bfloat16)  # pairs stay fp32
     assert count_calls(block, monkeypatch) == 3
+
+
+class End(nn.Module):
+    """The end of an attention block, as transformers has it, with a pair."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.dense, self.LayerNorm = nn.Linear(6, 6), nn.LayerNorm(6)
+        self.dropout = nn.Dropout(0.0)
+        self.requires_grad_(False)
+        inject_adapter_in_model(LoraConfig(r=2, lora_alpha=6, target_modules=["dense"]), self)
+        nn.init.normal_(self.dense.lora_B["default"].weight)
+
+    def forward(self, mixed, x):
+        return self.LayerNorm(self.dropout(self.dense(mixed)) + x)
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_the_end_of_a_block(autocast):
+    end, close_to = End(), 2e-2 if autocast else 1e-5
+    outcomes = []
+    for run in (end, lambda *given: close(end, *given)):
+        torch.manual_seed(1)
+        mixed, x = (torch.randn(2, 5, 6, requires_grad=True) for _ in range(2))
+        end.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            made = run(mixed, x)
+        (made * torch.randn(6)).sum().backward()  # a sum of squares is the same for any input
+        pair = end.dense.lora_A["default"].weight.grad.clone()
+        outcomes.append((made.detach(), mixed.grad, x.grad, pair))
+    for got, wanted in zip(*reversed(outcomes), strict=True):
+        assert got.dtype == wanted.dtype
+        assert wanted.norm() > 0
+        assert (got - wanted).norm() <= close_to * wanted.norm()
+
+
+def test_the_end_of_a_block_takes_another_layer_and_can_be_watched():
+    end, other, seen = End(), nn.Linear(6, 6), []
+    end.register_forward_hook(lambda module, given, output: seen.append(output))
+    mixed, x = torch.randn(2, 2, 5, 6)
+    assert torch.equal(close(end, mixed, x), seen[0])
+    wanted = end.LayerNorm(other(mixed) + x)
+    assert torch.allclose(close(end, mixed, x, other), wanted, atol=1e-6)
+    assert len(seen) == 1

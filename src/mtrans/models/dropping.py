@@ -46,7 +46,11 @@ def noise_like(x: Tensor, p: float) -> Tensor:
     dropped = round(p * STEPS)
     if x.device.type != "cpu" or not 0 < dropped < STEPS:
         return F.dropout(torch.ones_like(x), p)
-    return kept(x.shape, dropped).to(x.dtype).mul_(1 / (1 - p))
+    ones, scale = kept(x.shape, dropped), 1 / (1 - p)
+    if x.element_size() != 2:
+        return ones.to(x.dtype).mul_(scale)
+    bits = int(torch.tensor(scale, dtype=x.dtype).view(torch.int16))
+    return ones.mul_(bits).view(x.dtype)  # a number's bits or none: nothing is converted
 
 
 def kept(shape: torch.Size, dropped: int) -> Tensor:

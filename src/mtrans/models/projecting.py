@@ -105,6 +105,25 @@ def project(x: Tensor, *layers: nn.Module) -> list[Tensor]:
     return [y.unflatten(0, x.shape[:-1]) for y in made]
 
 
+def close(output: Any, mixed: Tensor, x: Tensor, dense: nn.Module | None = None) -> Tensor:
+    """Ends an attention block: LayerNorm(x + dropout(dense(mixed))).
+
+    Args:
+        output: transformers' end of a block, with `dense`, `dropout` and `LayerNorm`. One that
+            somebody watches is called as it is.
+        mixed: float[..., C], what attention has gathered.
+        x: float[..., C], the block's input.
+        dense: A linear layer in place of its own.
+
+    Returns:
+        float[..., C].
+    """
+    if dense is None and _is_watched(output):
+        return cast(Tensor, output(mixed, x))
+    (made,) = project(mixed, output.dense if dense is None else dense)
+    return cast(Tensor, output.LayerNorm(output.dropout(made) + x))
+
+
 def as_multiplied(x: Tensor) -> Tensor:
     """Rounds to the type of products under autocast: once, where several read the same.
 

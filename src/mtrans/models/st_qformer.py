@@ -32,7 +32,7 @@ from mtrans.models.pooling import (
     masked_mean,
     pool_frames,
 )
-from mtrans.models.projecting import as_multiplied, project
+from mtrans.models.projecting import as_multiplied, close, project
 from mtrans.models.routing import (
     LayerRouting,
     Router,
@@ -190,7 +190,7 @@ class SpatialTemporalLayer(nn.Module):
             query, key, value, bias=bias, routing=mixture, dropout=self._drop()
         )
         mixed = rearrange(mixed, "(b t) h n d -> b t n (h d)", t=frames)
-        return cast(Tensor, layer.attention.output(mixed, asking))
+        return close(layer.attention.output, mixed, asking)
 
     def _temporal(self, x: Tensor, clip: Clip, routing: LayerRouting) -> Tensor:
         assert self.temporal is not None
@@ -225,7 +225,7 @@ class SpatialTemporalLayer(nn.Module):
             mixed = routed_attention(query, key, value, bias=bias, dropout=self._drop())
             mixed = rearrange(mixed, "f h q d -> f q (h d)")
         mixed = rearrange(mixed, "(b t) q c -> b t q c", t=frames)
-        return cast(Tensor, attention.output(mixed, queries))
+        return close(attention.output, mixed, queries)
 
     def _absorbed(self, inner: Any, query: Tensor, clip: Clip) -> Tensor | None:
         """Cross-attention by the cheaper way, or None where that is not open."""

@@ -20,7 +20,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from mtrans.core.errors import SettingsError
-from mtrans.models.projecting import project
+from mtrans.models.projecting import close, project
 from mtrans.models.routing import Routing, routed_attention
 from mtrans.models.rules import POSITION_HIDDEN, TIME_SCALES
 from mtrans.models.trained import TrainedWhole
@@ -116,8 +116,7 @@ class TemporalAttention(nn.Module):
             bias = bias.repeat(1, tokens, 1, 1)  # every token sees the same biases, head by head
         mixed = routed_attention(query, key, value, bias=bias, routing=routing, dropout=dropout)
         mixed = rearrange(mixed, "b (n h) t d -> b t n (h d)", h=self.heads)
-        closing = self._closing[0]
-        return cast(Tensor, closing.LayerNorm(closing.dropout(self.output(mixed)) + x))
+        return close(self._closing[0], mixed, x, self.output)
 
 
 class TemporalGate(TrainedWhole):
