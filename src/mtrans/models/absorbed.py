@@ -88,7 +88,7 @@ def absorbed_attention(
         scores = asking(key_weight) @ patches.mT
     else:
         low, up = mixed.low.to(patches.dtype), mixed.up.to(patches.dtype)
-        scores = asking(key_weight @ up) @ low.mT
+        scores = score(asking(key_weight @ up), low)
         scores = torch.baddbmm(scores, asking(key_weight), patches.mT)
     weights = drop(scores.softmax(dim=-1).to(patches.dtype), dropout)
     made = answered(weights @ patches, value_weight)
@@ -102,6 +102,35 @@ def absorbed_attention(
         else:
             made = made + bias
     return rearrange(made, "(b q) h d -> b q (h d)", b=clips)
+
+
+def score(asked: Tensor, seen: Tensor) -> Tensor:
+    """Multiplies rows with rows.
+
+    Args:
+        asked: float[B, Q, r].
+        seen: float[B, P, r] of the same type.
+
+    Returns:
+        float[B, Q, P]. The gradient of `seen` lies in memory as `seen` does, so that adding it to
+        others is quick; a product with a transposed view leaves it transposed.
+    """
+    if seen.device.type != "cpu" or torch.compiler.is_compiling():
+        return asked @ seen.mT
+    return cast(Tensor, _Score.apply(asked, seen))
+
+
+class _Score(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, asked: Tensor, seen: Tensor) -> Tensor:
+        ctx.save_for_backward(asked, seen)
+        return asked @ seen.mT
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
+        (grad,), (asked, seen) = grads, ctx.saved_tensors
+        return grad @ seen, grad.mT @ asked
 
 
 def each_head(x: Tensor, weight: Tensor) -> Tensor:

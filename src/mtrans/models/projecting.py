@@ -96,11 +96,11 @@ def project(x: Tensor, *layers: nn.Module) -> list[Tensor]:
     rows = x.flatten(0, -2)
     weight = _joined([part.weight for part in known])
     bias = None if known[0].bias is None else _joined([cast(Tensor, p.bias) for p in known])
-    made = F.linear(rows, weight, bias).split([len(part.weight) for part in known], dim=1)
+    made = _cut(F.linear(rows, weight, bias), [len(part.weight) for part in known])
     pairs = [pair for part in known for pair in part.pairs]
     if pairs:
         low = F.linear(rows, _joined([pair.a for pair in pairs]))
-        inner = iter(low.split([len(pair.a) for pair in pairs], dim=1))
+        inner = iter(_cut(low, [len(pair.a) for pair in pairs]))
         made = [_with_pairs(y, part.pairs, inner) for y, part in zip(made, known, strict=True)]
     return [y.unflatten(0, x.shape[:-1]) for y in made]
 
@@ -139,6 +139,11 @@ def as_multiplied(x: Tensor) -> Tensor:
 
 def _joined(parts: list[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _cut(made: Tensor, widths: list[int]) -> Sequence[Tensor]:
+    """Undoes :func:`_joined` for what was multiplied; cutting off nothing would copy gradients."""
+    return [made] if len(widths) == 1 else made.split(widths, dim=1)
 
 
 def _with_pairs(y: Tensor, pairs: tuple[Pair, ...], inner: Any) -> Tensor:

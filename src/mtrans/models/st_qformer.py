@@ -150,7 +150,8 @@ class SpatialTemporalLayer(nn.Module):
         x = self._spatial(layer, x, seen, last, routing)
         if self.temporal is not None and self.settings.temporal_tokens == "all":
             x = self._temporal(x, seen, routing)
-        queries, text = x.tensor_split([clip.queries], dim=2)  # cheaper backward than slices
+        words = x.shape[2] - clip.queries
+        queries, text = x.split([clip.queries, words], dim=2)  # cheaper backward than slices
         if self.temporal is not None and self.settings.temporal_tokens == "queries":
             queries = self._temporal(queries, seen, routing)
         queries = queries.expand(-1, frames, -1, -1)
