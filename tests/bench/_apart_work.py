@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from mtrans.bench.apart import memory_of_process
+from mtrans.core.memory import memory_of_process
 
 
 def hold(megabytes: int) -> tuple[int, int]:

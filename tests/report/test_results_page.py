@@ -38,13 +38,19 @@ def test_a_study_has_its_command_table_and_notes(kept: Path) -> None:
     (folder / "notes.md").write_text("```\n# no heading\n```\n# One\n")
     for name in ("cost-talk-train-seconds", "curve-talk-lora-rank"):
         (folder / f"{name}.svg").write_text("<svg/>")
-    facts = {"runs": 2, "from": "2026-01-02T03", "to": "2026-01-03T03", "commits": ["abc1234"]}
+    facts = {
+        "runs": 2,
+        "from": "2026-01-02T03",
+        "to": "2026-01-03T03",
+        "commits": ["abc1234"],
+        "without_commit": 1,
+    }
     (folder / "provenance.json").write_text(json.dumps({**facts, "devices": ["a cpu"]}))
     page = results_page(kept / "results", kept / "studies")
     for words in (
         "- [talk](#talk)",
         "`mtrans study run studies/small.yaml --out runs/small` (the plan:",
-        "2 runs, 2026-01-02 to 2026-01-03, on a cpu; commit abc1234;",
+        "2 runs, 2026-01-02 to 2026-01-03, on a cpu; commit abc1234 (1 of the runs name none);",
         "\n### talk",
         "| contender | all |",
         "what is varied, at equal distances.\n\n![curve-talk-lora-rank](results/talk/curve-talk-",

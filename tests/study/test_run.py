@@ -176,3 +176,22 @@ def test_what_is_kept_of_a_study_holds_its_figures_and_no_answers(plan, study, t
     assert len(rows) == len(results.rows)
     assert not list(kept.rglob("predictions*"))
     assert not list(kept.rglob("*.safetensors"))
+    facts = json.loads((kept / "provenance.json").read_text())
+    named = sum(
+        bool((RunFolder(p.parent).info().get("git") or {}).get("commit"))
+        for p in folder.rglob("run.json")
+    )
+    assert facts["without_commit"] == facts["runs"] - named
+
+
+def test_a_plan_of_an_earlier_time_is_not_kept(plan, study, tmp_path):
+    folder, _ = study
+    place = tmp_path / "kept"
+    place.mkdir()
+    (place / "study.yaml").write_text("name: another\n")
+    own = replace(plan, data=tuple(replace(d, world=None) for d in plan.data))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mtrans.study.keep.provenance", lambda *_: {})  # runs are named after data
+        patch.setattr("mtrans.study.keep.tables_of", lambda *_: folder)
+        keep(own, folder, place)
+    assert not (place / "study.yaml").exists()

@@ -7,8 +7,6 @@ each starts at once, with the same memory, and takes what it made with it when i
 from __future__ import annotations
 
 import multiprocessing
-import resource
-import sys
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -78,18 +76,3 @@ def _work(
         last = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{last.filename}:{last.lineno}"
         answer.send((None, f"{type(error).__name__}: {error} ({place})"))
-
-
-def memory_of_process() -> tuple[int, int]:
-    """Returns the bytes this process has resident, and the most it ever had.
-
-    On Linux from ``VmHWM``, not `ru_maxrss`, which starts with that of whoever started the process.
-    """
-    try:
-        with open("/proc/self/status", encoding="ascii") as file:
-            lines = dict(line.split(":", 1) for line in file if ":" in line)
-        now, peak = (1024 * int(lines[name].split()[0]) for name in ("VmRSS", "VmHWM"))
-    except (OSError, KeyError, ValueError):
-        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        now = peak = used if sys.platform == "darwin" else 1024 * used
-    return now, peak

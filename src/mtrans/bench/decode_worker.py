@@ -4,8 +4,7 @@
     each line in:   {"wanted": [...]}        out: {"seconds", "cpu_seconds", "peak_mb"}
                     ... with "save": FILE    out: {}, after writing pixels and times to FILE
 
-Peak memory is read from ``VmHWM`` where there is one: `ru_maxrss` of a child begins with what its
-parent had.
+Lines are JSON on standard input and output.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ import numpy as np
 
 from mtrans.bench.decode_readers import READERS, Wanted
 from mtrans.core.errors import MTransError
+from mtrans.core.memory import memory_of_process
 
 
 class ReaderError(MTransError):
@@ -129,18 +129,6 @@ def ffmpeg_links(folder: Path) -> str | None:
     return f"{folder.resolve()}:{bundled.resolve()}"
 
 
-def _peak_mb() -> float:
-    status = Path("/proc/self/status")
-    if status.is_file():
-        for line in status.read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 2**10
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
-
-
 def _main() -> None:
     # libraries print to standard output as they please; answers go where they don't
     answers = os.fdopen(os.dup(1), "w")
@@ -155,7 +143,7 @@ def _main() -> None:
     except Exception as error:  # whatever a foreign library raises when it can't be loaded
         answer(error=_first_line(error))
         return
-    answer(import_mb=_peak_mb())
+    answer(import_mb=memory_of_process()[1] / 2**20)
     for line in sys.stdin:
         asked = json.loads(line)
         wanted = [Wanted(**w) for w in asked["wanted"]]
@@ -172,7 +160,7 @@ def _main() -> None:
                 "seconds": time.perf_counter() - start,
                 "cpu_seconds": time.process_time() - cpu,
             }
-            answer(**spent, peak_mb=_peak_mb())
+            answer(**spent, peak_mb=memory_of_process()[1] / 2**20)
         except Exception as error:  # as above; the table names it
             answer(error=_first_line(error))
 

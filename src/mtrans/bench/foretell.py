@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mtrans.bench.apart import memory_of_process, run_apart
+from mtrans.bench.apart import run_apart
 from mtrans.bench.footprint import Footprint, footprint
 from mtrans.bench.step import Step, StepCase, time_steps
+from mtrans.core.memory import memory_of_process
 from mtrans.core.runtime import pick_device
 
 FIRST = 3

@@ -16,8 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtrans.bench.apart import memory_of_process
-from mtrans.core.memory import keep_freed_memory
+from mtrans.core.memory import keep_freed_memory, memory_of_process
 from mtrans.core.runtime import Kept, has_fast_bf16, pick_device, pick_kept, seed_everything
 from mtrans.core.settings import RunSettings
 from mtrans.models.loading import FAMILIES

@@ -21,10 +21,9 @@ from torch import Tensor, nn
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.utils.logging import disable_progress_bar
 
-from mtrans.bench.apart import memory_of_process
 from mtrans.bench.peer import Peer, PeerClips
 from mtrans.core.files import read_jsonl
-from mtrans.core.memory import keep_freed_memory
+from mtrans.core.memory import keep_freed_memory, memory_of_process
 from mtrans.core.records import Sample
 from mtrans.core.runtime import has_fast_bf16, pick_device, pick_dtype
 from mtrans.core.settings import RunSettings, load_settings

@@ -1,4 +1,4 @@
-"""What a process does with memory that it has freed, and with files that it has read."""
+"""A process's memory: how much, and what becomes of what it freed and of files it has read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import mmap
 import platform
+import sys
 from dataclasses import dataclass
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of glibc's malloc.h
@@ -30,6 +31,28 @@ def keep_freed_memory() -> bool:
         # mapped by itself, which blocks of up to 512 MiB then no longer are
         return all((mallopt(_TRIM_THRESHOLD, 2**31 - 1), mallopt(_MMAP_THRESHOLD, 2**29)))
     return False
+
+
+def memory_of_process() -> tuple[int, int]:
+    """Returns the bytes this process has resident, and the most it ever had.
+
+    On Linux from ``VmHWM``, not `ru_maxrss`, which starts with that of whoever started the process.
+    """
+    with contextlib.suppress(OSError, KeyError, ValueError):
+        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+            lines = dict(line.split(":", 1) for line in file if ":" in line)
+        now, peak = (1024 * int(lines[name].split()[0]) for name in ("VmRSS", "VmHWM"))
+        return now, peak
+    if sys.platform == "win32":
+        import psutil  # comes with accelerate
+
+        used = psutil.Process().memory_info()
+        return used.rss, used.peak_wset
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    most = most if sys.platform == "darwin" else 1024 * most  # kilobytes elsewhere
+    return most, most
 
 
 @dataclass(frozen=True)

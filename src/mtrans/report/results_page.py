@@ -119,6 +119,8 @@ def _made(facts: dict[str, Any]) -> str:
     when = day[0] if day[0] == day[1] else f"{day[0]} to {day[1]}"
     commits = ", ".join(facts.get("commits") or ["unknown"])
     changed = " with changes" if facts.get("changed") else ""
+    if facts.get("without_commit"):
+        changed += f" ({facts['without_commit']} of the runs name none)"
     versions = facts.get("versions") or {}
     with_ = ", ".join(f"{k} {versions[k]}" for k in ("torch", "transformers") if k in versions)
     devices = " and ".join(facts.get("devices") or ["unknown"])

@@ -54,7 +54,7 @@ def keep(plan: StudyPlan, folder: Path, place: Path) -> Path:
     if not (source / "table.md").exists():
         raise StudyError(f"'{source}' has no table yet; `mtrans study show {folder}` writes it")
     make_folder(place)
-    for old in (*place.glob("*-*.svg"), *(place / name for name in TABLES)):
+    for old in (*place.glob("*-*.svg"), *(place / name for name in (*TABLES, PLAN_FILE))):
         old.unlink(missing_ok=True)
     # the plan of somebody's own clips says where they lie, which is nobody else's business
     plans = (PLAN_FILE,) if all(data.world for data in plan.data) else ()
@@ -84,6 +84,7 @@ def provenance(plan: StudyPlan, folder: Path) -> dict[str, Any]:
         "from": min((info["started"] for info in infos), default=None),
         "to": max((info["finished"] for info in infos), default=None),
         "devices": sorted({info.get("device") or "?" for info in infos}),
+        "without_commit": sum(not g.get("commit") for g in git),
         "commits": sorted({str(g["commit"])[:7] for g in git if g.get("commit")}),
         "changed": any(g.get("changed") for g in git),
         "versions": infos[-1].get("versions", {}) if infos else {},

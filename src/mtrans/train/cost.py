@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 
 import torch
 
+from mtrans.core.memory import memory_of_process
 from mtrans.core.runtime import processor_name
 
 
@@ -62,11 +62,7 @@ def peak_memory(device: torch.device) -> tuple[float, str]:
     """Returns the highest memory use so far in MiB, and whose: ``cuda`` or ``rss``."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20, "cuda"
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # kilobytes on Linux, bytes on macOS
-    return peak / (2**20 if sys.platform == "darwin" else 2**10), "rss"
+    return memory_of_process()[1] / 2**20, "rss"
 
 
 def device_name(device: torch.device) -> str:
