@@ -112,3 +112,12 @@ def test_folders_of_videos_are_thinned_evenly(tmp_path: Path) -> None:
     assert [Path(p).name for p in first.paths] == ["0.mp4", "4.mp4", "8.mp4"]
     with pytest.raises(VideoError, match="no videos in this folder"):
         clip_sets(tmp_path, [tmp_path / "nothing"], clips=3, seconds=0.2, minutes=0.002)
+
+
+def test_folders_of_one_name_keep_apart(tmp_path: Path) -> None:
+    folders = [tmp_path / "a/clips", tmp_path / "b/clips", tmp_path / "others"]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "0.mp4").touch()
+    sets = clip_sets(tmp_path, folders, clips=1, seconds=0.2, minutes=0.002)
+    assert [s.name for s in sets[:3]] == [str(folders[0]), str(folders[1]), "others"]

@@ -36,7 +36,7 @@ def clip_sets(
 
     Args:
         out: Folder for drawn files.
-        videos: Folders of the user's; from each an even choice.
+        videos: Folders of the user's; from each an even choice. Those of one name go by their path.
         clips: Files a folder at most.
         seconds: Length of the drawn short clips (320 x 240, a keyframe every 10 s).
         minutes: Length of the drawn long file (320 x 180, likewise).
@@ -44,19 +44,23 @@ def clip_sets(
     Raises:
         VideoError: A folder has no videos.
     """
-    sets = [_of_folder(folder, clips) for folder in videos]
+    names = [folder.resolve().name for folder in videos]
+    sets = [
+        _of_folder(folder, clips, name if names.count(name) == 1 else str(folder))
+        for folder, name in zip(videos, names, strict=True)
+    ]
     drawn = bench_clips(out / "clips", min(clips, 4), seconds=seconds)
     sets.append(ClipSet(f"drawn, {seconds:g} s", tuple(str(s.video) for s in drawn)))
     sets.append(ClipSet(f"drawn, {minutes:g} min", (str(_long(out, minutes)),)))
     return sets
 
 
-def _of_folder(folder: Path, clips: int) -> ClipSet:
+def _of_folder(folder: Path, clips: int, name: str) -> ClipSet:
     found = sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES)
     if not found:
         raise VideoError(f"{folder}: no videos in this folder; wanted {', '.join(SUFFIXES)}")
     places = np.unique(np.linspace(0, len(found) - 1, min(clips, len(found))).astype(int))
-    return ClipSet(folder.name, tuple(str(found[place]) for place in places))
+    return ClipSet(name, tuple(str(found[place]) for place in places))
 
 
 def _long(out: Path, minutes: float) -> Path:
