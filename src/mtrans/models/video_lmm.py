@@ -28,6 +28,7 @@ from transformers.utils import ModelOutput
 from mtrans.core.errors import SettingsError
 from mtrans.core.settings import ModelSettings, settings_from_dict
 from mtrans.models.answering import AnsweringMixin
+from mtrans.models.attention import IMPLEMENTATION
 from mtrans.models.connectors import CONNECTORS
 from mtrans.models.connectors.base import ClipBatch, Connector, Visual
 from mtrans.models.frozen import hold_still, is_frozen
@@ -104,6 +105,8 @@ class VideoLMM(AnsweringMixin, ScoringMixin, OwnAnswersMixin):
             settings = settings_from_config(settings)
         self.settings = settings
         config.mtrans = settings_to_config(settings)
+        if self.vision_model.config._attn_implementation == "sdpa":
+            self.vision_model.set_attn_implementation(IMPLEMENTATION)
         made = CONNECTORS.get(settings.connector)(config, self.qformer, settings)
         self.add_module(place_of(settings), made)
         if made.answers_itself and (answers := getattr(config, "mtrans_answers", None)):
