@@ -210,3 +210,28 @@ def test_what_tempers_confidence_with_few_clips_is_named(tmp_path: Path) -> None
     assert "most 30.0 (29.0 to 31.0) of `mtrans`; -log p of the right candidate is least" in text
     assert "600 training clips: calibration error in points least 2.0 (1.0 to 3.0)" in text
     assert f"| {few} | 10.0 (9.0 to 11.0) |  |" in text
+
+
+def without_ends(found: Any) -> Any:
+    """The same, as clips of a single video give it: no interval."""
+    if isinstance(found, list):
+        return [without_ends(each) for each in found]
+    if not isinstance(found, dict):
+        return found
+    return {
+        k: None if k in ("low", "high") or k.endswith(("_low", "_high")) else without_ends(v)
+        for k, v in found.items()
+    }
+
+
+def test_a_study_of_one_video_says_what_it_has_and_shows_nothing(tmp_path: Path) -> None:
+    analysis = copy.deepcopy(ANALYSIS)
+    analysis["contenders"]["mtrans"]["perception"] = {"0": seen(0.02)}
+    studies = study(("concat", -0.3, -0.2)), study(("no-mqt", -0.3, -0.2))
+    text = page(tmp_path, without_ends(analysis), *map(without_ends, studies))
+    assert "None" not in text
+    assert "`concat`: 70.0 %, -25.0 points against it; no difference is shown." in text
+    assert "| physics | MQT | 70.0 % | -25.0 | not shown |" in text
+    assert "it is not shown to see motion" in text
+    assert "unlearns" not in text
+    assert "That mistakes come from not seeing is not shown in any seed." in text

@@ -24,6 +24,16 @@ def points(value: float) -> str:
     return f"{100 * abs(value):.1f} points"
 
 
+def above(low: float | None, floor: float) -> bool:
+    """Whether an interval lies above a number; one without ends is not shown to."""
+    return low is not None and low > floor
+
+
+def below(high: float | None, ceiling: float) -> bool:
+    """Whether an interval lies below a number; one without ends is not shown to."""
+    return high is not None and high < ceiling
+
+
 def ends(low: float | None, high: float | None) -> str:
     """Returns an interval as `` (1.2 to 3.4)``; nothing where there is none."""
     return "" if low is None or high is None else f" ({100 * low:.1f} to {100 * high:.1f})"

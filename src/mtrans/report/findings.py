@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mtrans.core.errors import MTransError
-from mtrans.measure.sayings import ends, pc
+from mtrans.measure.sayings import above, below, ends, pc
 from mtrans.report.findings_analysis import (
     order,
     routes,
@@ -172,9 +172,8 @@ def _told(data: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> set[tup
 
 def _against(row: Mapping[str, Any]) -> str:
     gap = row["against"]
-    low, high = 100 * gap["low"], 100 * gap["high"]
-    size = f"{100 * gap['difference']:+.1f} points ({low:+.1f} to {high:+.1f})"
-    shown = "" if low > 0 or high < 0 else "; no difference is shown"
+    size = f"{100 * gap['difference']:+.1f} points{_reach(gap, ' (', ' to ', ')')}"
+    shown = "" if above(gap["low"], 0) or below(gap["high"], 0) else "; no difference is shown"
     return f"`{row['contender']}`: {_score(row['overall'])}, {size} against it{shown}."
 
 
@@ -182,7 +181,7 @@ def _unlearned(row: Mapping[str, Any]) -> list[str]:
     """The negative part: types of question on which guessing does as well."""
     lines = []
     for name, score in row["types"].items():
-        if score["chance"] is not None and score["low"] <= score["chance"]:
+        if score["chance"] is not None and not above(score["low"], score["chance"]):
             kind = name.replace("_", " ")
             lines.append(
                 f"Not learned: {kind}, {_score(score)}, where guessing gives {pc(score['chance'])}."
@@ -199,9 +198,9 @@ def _ablation(studies: Sequence[Mapping[str, Any]]) -> Finding:
             if row["contender"] not in PARTS or not row["against"] or row["point"]:
                 continue
             gap = row["against"]
-            apart = "costs" if gap["high"] < 0 else "gains" if gap["low"] > 0 else "not shown"
-            ends_of = f"[{100 * gap['low']:+.1f}, {100 * gap['high']:+.1f}]"
-            size = f"{100 * gap['difference']:+.1f} {ends_of}"
+            gains = "gains" if above(gap["low"], 0) else "not shown"
+            apart = "costs" if below(gap["high"], 0) else gains
+            size = f"{100 * gap['difference']:+.1f}{_reach(gap, ' [', ', ', ']')}"
             table.append(
                 [row["data"], PARTS[row["contender"]], _score(row["overall"]), size, apart]
             )
@@ -209,6 +208,14 @@ def _ablation(studies: Sequence[Mapping[str, Any]]) -> Finding:
         line = "Not measured yet: no kept results.json has the contenders of the ablation studies."
         return Finding(title, [line], command=command)
     return Finding(title, ["Differences are paired, against the whole method."], table, command)
+
+
+def _reach(gap: Mapping[str, Any], start: str, between: str, end: str) -> str:
+    """Says the interval of a difference; nothing where a single video allows none."""
+    low, high = gap["low"], gap["high"]
+    if low is None or high is None:
+        return ""
+    return f"{start}{100 * low:+.1f}{between}{100 * high:+.1f}{end}"
 
 
 def _score(score: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mtrans.measure.sayings import axes_apart, ends, pc
+from mtrans.measure.sayings import above, axes_apart, below, ends, pc
 
 Found = Mapping[str, Any]
 
@@ -54,7 +54,7 @@ def order(document: Found) -> Iterator[Entry]:
             table += [_order_row(name, t, row) for row in t["rows"]]
             back = next((r for r in t["rows"] if r["name"] == "reverse"), None)
             if back is not None and back["low"] is not None:
-                word = "uses" if back["low"] > 0 else "is not shown to use"
+                word = "uses" if above(back["low"], 0) else "is not shown to use"
                 size = f"{100 * back['sensitivity']:+.1f} points{ends(back['low'], back['high'])}"
                 each = ", ".join(f"seed {s} {100 * v:+.1f}" for s, v in t["by_seed"].items())
                 lines.append(
@@ -76,15 +76,15 @@ def _intro(seen: Mapping[str, Found], floor: float) -> str:
 
 
 def _order(d: Found, floor: float) -> str:
-    if d["line_low"] <= d["line_chance"]:
+    if not above(d["line_low"], d["line_chance"]):
         return "it is not shown to see motion"
-    if d["sense_low"] <= floor:
+    if not above(d["sense_low"], floor):
         return "it sees motion, not its sense"
     return "it sees motion and something of its sense"
 
 
 def _split(d: Found) -> str:
-    told = axes_apart(d) if d["line_low"] > d["line_chance"] else ""
+    told = axes_apart(d) if above(d["line_low"], d["line_chance"]) else ""
     return f" {told}." if told else ""
 
 
@@ -113,13 +113,13 @@ def seeing(document: Found) -> Iterator[Entry]:
         f" {_accuracy(image)} of {image['n']} answers; adapted, by seed, in"
         f" {', '.join(map(_accuracy, own))}."
     ]
-    if all(o["high"] < image["low"] for o in own):
+    if image["low"] is not None and all(below(o["high"], image["low"]) for o in own):
         lines.append("Training on questions about motion unlearns answers about stills.")
     lines.append(
         f"Of {wrong} mistakes {reasoned} ({pc(reasoned / max(1, wrong))}) are about clips of which"
         " the image model tells every object rightly."
     )
-    matters = [each["image_model"]["low"] > 0 for each in found.values()]
+    matters = [above(each["image_model"]["low"], 0) for each in found.values()]
     if all(matters):
         lines.append("Seeing matters: right answers are more often about such clips than mistakes.")
     elif any(matters):
@@ -209,8 +209,8 @@ def worn(document: Found) -> Iterator[Entry]:
                 by_name.setdefault(row["name"], []).append(row)
         shown = [max(rows, key=lambda r: -abs(r["severity"] - 3)) for rows in by_name.values()]
         shown.sort(key=lambda r: -r["drop"])
-        hurt = [r for r in shown if r["drop_low"] is not None and r["drop_low"] > 0.1]
-        calm = [r for r in shown if r["drop_high"] is not None and r["drop_high"] < 0.1]
+        hurt = [r for r in shown if above(r["drop_low"], 0.1)]
+        calm = [r for r in shown if below(r["drop_high"], 0.1)]
         lines = [
             f"Undisturbed {pc(clean['accuracy'])}{ends(clean['low'], clean['high'])} of"
             f" {clean['n']} answers about {clean['clusters']} clips are right (seed"
@@ -238,7 +238,7 @@ def true_maps(document: Found) -> Iterator[Entry]:
         for r in found["maps"]:
             share = f"{pc(r['better'])}{ends(r['low'], r['high'])}"
             table.append([r["name"], share, pc(r["deletion"]), pc(r["insertion"])])
-            word = "beats" if r["low"] > found["chance"] else "is not shown to beat"
+            word = "beats" if above(r["low"], found["chance"]) else "is not shown to beat"
             lines.append(f"{r['name']} {word} chance: on {share} of {r['n']} clips.")
         title = f"Which maps show what an answer rests on (`{name}`, `{document['data']}`)"
         command = f"mtrans explain RUN --data TEST.jsonl --clips {found['n']}"
@@ -265,11 +265,12 @@ def strange(document: Found) -> Iterator[Entry]:
                 ]
                 table.append([*cells, *warned])
             distance, sure = row["scores"]["distance"], row["scores"].get("confidence")
-            word = "are told apart" if distance["low"] > 0.5 else "are not shown to be told apart"
+            apart, doubted = (s is not None and above(s["low"], 0.5) for s in (distance, sure))
+            word = "are told apart" if apart else "are not shown to be told apart"
             line = f"Clips of `{row['name']}` {word} by distance"
             if sure is not None:
-                more = "and" if (sure["low"] > 0.5) == (distance["low"] > 0.5) else "but"
-                told_by = "too" if sure["low"] > 0.5 else "not shown"
+                more = "and" if doubted == apart else "but"
+                told_by = "too" if doubted else "not shown"
                 line += f", {more} by low confidence {told_by}"
             lines.append(f"{line}; a warning comes with {pc(distance['warned_strange'])}.")
         title = (
