@@ -35,9 +35,9 @@ from mtrans.study.plan import FRACTION, Variant, text
 from mtrans.study.results import (
     Results,
     Row,
-    mean_cost,
     measure_seeds,
     pool,
+    usual_cost,
     write_results,
 )
 from mtrans.study.tables import to_csv
@@ -133,7 +133,7 @@ def collect(rounds: Rounds) -> Found:
             contender=one.variant.contender,
             point=dict(one.variant.point),
             chosen=one.chosen,
-            cost=mean_cost(one.costs),
+            cost=usual_cost(one.costs),
         )
         named = against.label if against and row.against else None
         rows.append(replace(row, reference=named))

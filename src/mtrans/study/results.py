@@ -135,7 +135,7 @@ def measure_row(
     """
     by_seed, others = (read_seeds(some) for some in (runs, reference or {}))
     costs = [run.info().get("cost") or {} for run in runs.values()]
-    return replace(measure_seeds(by_seed, motion_types, others), cost=mean_cost(costs))
+    return replace(measure_seeds(by_seed, motion_types, others), cost=usual_cost(costs))
 
 
 def measure_seeds(
@@ -193,10 +193,10 @@ def measure_seeds(
     )
 
 
-def mean_cost(costs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Returns the means of the numbers that all runs have."""
+def usual_cost(costs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Returns the medians of the numbers that all runs have: some ran beside other work."""
     return {
-        name: float(np.mean([cost[name] for cost in costs]))
+        name: float(np.median([cost[name] for cost in costs]))
         for name in (costs[0] if costs else ())
         if all(isinstance(cost.get(name), int | float) for cost in costs)
     }
