@@ -139,7 +139,10 @@ def test_training_figures_are_those_of_the_benchmark(tmp_path: Path) -> None:
     assert f"| {ONLINE} | eager |" in page
     assert f"| {WORKERS} | {made.rate(WORKERS):.2f} | 4.5 | 1,200 | 700 | 8 |" in page
     assert made.memory(WORKERS) == (1200.0, 700.0)
-    assert "Steps that count, after one that does not: tiny, 8 frames 6 in groups of 2." in page
+    assert (
+        "Steps of a round that count, after one that does not: tiny, 8 frames 6 in groups of 2."
+        in page
+    )
     assert "| tiny, 8 frames | 2.00 | 7.00 | 500 | 600 |" in page  # of memory
     assert "`mtrans bench train --size tiny --frames 8 --rounds 1`" in page
 

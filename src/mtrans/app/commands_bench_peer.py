@@ -24,7 +24,7 @@ def train(
     frames: Annotated[
         list[int] | None, typer.Option(min=1, help="Frames of a clip; may be given repeatedly.")
     ] = None,
-    rounds: Rounds = 1,
+    rounds: Rounds = 3,
     seconds: Seconds = 10.0,
     videos: Annotated[
         Path | None, typer.Option(help="Folder of MP4 files to train on in place of drawn clips.")
@@ -47,7 +47,7 @@ def train(
         out / "train",
         sizes=size or (("tiny",) if quick else ("tiny", "mid")),
         frames=frames or ((8,) if quick else (8, 32)),
-        rounds=rounds,
+        rounds=1 if quick else rounds,
         seconds=min(seconds, 2.0) if quick else seconds,
         videos=files,
         device=device,

@@ -69,7 +69,7 @@ def train(record: Record) -> Section:
         f" {part.together}"
         for part in parts
     ]
-    lines += [f"Steps that count, after one that does not: {'; '.join(counted)}.", ""]
+    lines += [f"Steps of a round that count, after one that does not: {'; '.join(counted)}.", ""]
     lines += ["Peer over ours, seconds of a clip; goals are held against the faster peer (*).", ""]
     head = ["model", "peer", "its attention", "warm cache", "cold cache", "peer's function"]
     ratios = [
