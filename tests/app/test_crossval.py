@@ -66,6 +66,7 @@ def test_from_python(small: Path, tmp_path: Path) -> None:
     assert said
 
 
+@pytest.mark.slow
 def test_fights(mtrans: Command, shared_data: Path, tmp_path: Path) -> None:
     """The recipe of docs/protocol.md on 23 clips and a budget of nothing."""
     fights = shared_data / "fights"

@@ -24,6 +24,12 @@ def test_a_published_model_is_planned_for_a_gpu_that_is_not_here() -> None:
     assert plan.cache["float32"] == CLIPS * 8 * 257 * 1408 * 4
     assert plan.cache["int8"] == CLIPS * stored_bytes((8, 257, 1408), "int8")
     assert plan.step is None
+
+
+@pytest.mark.slow
+def test_a_published_model_in_four_bit_takes_less() -> None:
+    name = "Salesforce/instructblip-vicuna-7b"
+    plan = make_plan(plan_case(name, 8, 4, 32, "cuda", []), timed=False)
     four_bit = plan_case(name, 8, 4, 32, "cuda", ["quantize=4bit"])
     less = make_plan(four_bit, timed=False)
     assert less.memory.weights < 0.5 * plan.memory.weights

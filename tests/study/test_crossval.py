@@ -23,7 +23,7 @@ from .conftest import QUICK
 @pytest.fixture(scope="module")
 def budget(small):
     return {
-        "contenders": ["mtrans", "text"],
+        "contenders": ["mtrans"],
         "frames": 2,
         "steps": 1,
         "batch": 4,
@@ -62,7 +62,7 @@ def test_parts_are_apart_and_whole(done, small):
 def test_rows_pool_all_folds_and_stand_beside_their_floors(done):
     rounds, found, _ = done
     assert [(r.contender, r.point["fraction"]) for r in found.results.rows] == [
-        (name, f) for pair in (("mtrans",), ("text",)) for name in pair for f in (0.5, 1.0)
+        ("mtrans", f) for f in (0.5, 1.0)
     ] + [(name, f) for f in (0.5, 1.0) for name in ("majority", "shortcut floor")]
     for row, detail in zip(found.results.rows, found.details, strict=True):
         assert row.overall.n == (16 if row.seeds else 8)
@@ -99,7 +99,7 @@ def test_all_runs_share_one_cache_and_are_found_again(done, budget):
     said: list[str] = []
     again = prepare(rounds.protocol, budget, rounds.out, say=print)
     outcomes = run(again, say=said.append)
-    assert said == ["[8/16] 8 runs found done", "[16/16] 8 runs found done"]
+    assert said[0] == "[8/8] 8 runs found done"
     assert all(o.seconds == 0 for o in outcomes)
     assert to_csv(publish(again).results) == to_csv(found.results)
     assert "opened once by each run" in (rounds.out / "table.md").read_text()

@@ -102,7 +102,7 @@ def test_what_is_done_is_found_again(study, plan):
     again, _ = run_study(plan, folder, say=said.append)
     assert again == results == collect(load_study(folder), folder)
     assert {p: p.stat().st_mtime_ns for p in folder.rglob("adapter/*")} == before
-    assert said == ["[3/5] 3 runs found done", "[5/5] 2 runs found done"]
+    assert said == ["[4/5] 4 runs found done", "[5/5] 1 runs found done"]
     document = json.loads((folder / "results.json").read_text())
     assert document["rows"][1]["overall"]["value"] == results.rows[1].overall.value
 

@@ -29,7 +29,7 @@ class AnswerCost:
         answer_ms: From frames in memory to the whole answer: candidates scored, or text written.
         visual_tokens: Visual tokens the LLM sees.
         answer_flops: Operations of reading clip, prompt and answer once, as torch counts them;
-            None where the right answer is not known.
+            None where the right answer is not known, or nothing was counted.
         component_flops: The same by component: ``vit``, ``qformer``, ``projection``, ``llm``.
         peak_memory_mb: Highest memory of the process so far in MiB, or the GPU's.
         memory_kind: ``cuda`` or ``rss``.
@@ -44,12 +44,15 @@ class AnswerCost:
     component_flops: Mapping[str, float] = field(default_factory=dict)
 
 
-def answer_cost(predictor: Predictor, samples: Sequence[Sample]) -> AnswerCost | None:
+def answer_cost(
+    predictor: Predictor, samples: Sequence[Sample], *, count: bool = True
+) -> AnswerCost | None:
     """Asks the first question whose clip can be read once more, alone, and measures.
 
     Args:
         predictor: One of our models, warm: it has answered before.
         samples: Questions.
+        count: Also count its operations, which takes longer than the answer itself.
 
     Returns:
         The cost; None for another kind of model, or where no clip can be read.
@@ -73,17 +76,17 @@ def answer_cost(predictor: Predictor, samples: Sequence[Sample]) -> AnswerCost |
         first = 1000 * (time.monotonic() - began)
     finally:
         predictor.max_new_tokens = longest
-    count: dict[str, float] = {}
-    if sample.answer is not None:
+    counted: dict[str, float] = {}
+    if count and sample.answer is not None:
         batch = to_device(predictor.collate([item]), predictor.device)
-        count = count_flops(predictor.backbone.model, batch)
+        counted = count_flops(predictor.backbone.model, batch)
     memory, kind = peak_memory(predictor.device)
     return AnswerCost(
         first_token_ms=round(first, 3),
         answer_ms=answered.ms or 0.0,
         visual_tokens=answered.tokens["visual"],
-        answer_flops=count.get("all"),
+        answer_flops=counted.get("all"),
         peak_memory_mb=round(memory, 1),
         memory_kind=kind,
-        component_flops={name: count[name] for name in COMPONENTS if name in count},
+        component_flops={name: counted[name] for name in COMPONENTS if name in counted},
     )

@@ -48,14 +48,26 @@ def time_answers(run: RunFolder, predictor: Predictor, samples: Sequence[Sample]
     cost = run.info().get("cost") or {}
     if cost.get(TIMED[0]) is not None:
         return
-    answer_cost(predictor, samples)  # the first one warms up
     places = np.linspace(0, len(samples) - 1, ASKED).astype(int)
-    found = [made for place in places if (made := answer_cost(predictor, samples[place:]))]
+    # operations grow with the text alone, so those of the middling one are their median
+    middling = sorted(places, key=lambda place: _length(samples[place]))[ASKED // 2]
+    answer_cost(predictor, samples, count=False)  # warms up
+    found = [
+        made
+        for place in places
+        if (made := answer_cost(predictor, samples[place:], count=place == middling))
+    ]
     medians = {}
     for name in TIMED:
         values = [value for cost in found if (value := getattr(cost, name)) is not None]
         medians[name] = round(float(np.median(values)), 3) if values else None
     run.update(cost={**cost, **medians})
+
+
+def _length(sample: Sample) -> int:
+    """Returns the characters of everything that is read and scored for a question."""
+    said = [turn.text for turn in sample.context]
+    return sum(map(len, [sample.question, sample.answer or "", *(sample.choices or ()), *said]))
 
 
 def fill_costs(plan: StudyPlan, folder: Path, say: Callable[[str], None] = print) -> list[str]:

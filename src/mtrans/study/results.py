@@ -58,7 +58,7 @@ class Row:
         reference: The row that it is compared with; None for the first.
         against: Overall score minus the reference's, paired over the seeds both have.
         against_motion: The same on the questions about motion.
-        cost: Means over seeds of the numbers in run.json's ``cost``.
+        cost: Medians over seeds of the numbers in run.json's ``cost``.
     """
 
     data: str

@@ -93,11 +93,15 @@ def execute(
     total = len(search) + len(variants) * (len(plan.seeds) - 1)
     watch = Watch(total, workers, say)
     live = sys.stderr.isatty()
-    outcomes = run_jobs(search, folder, workers, watch=watch, live=live)
+    settled, open_ = _split(variants)  # one candidate: its other seeds need not wait for a choice
+    jobs = search + [
+        plan.job(v, v.candidates[0], seed, folder) for seed in plan.seeds[1:] for v in settled
+    ]
+    outcomes = run_jobs(jobs, folder, workers, watch=watch, live=live)
     rest = [
         plan.job(variant, chosen, seed, folder)
         for seed in plan.seeds[1:]
-        for variant in variants
+        for variant in open_
         if (chosen := _choice(plan, variant, folder, outcomes)) is not None
     ]
     outcomes += run_jobs(rest, folder, workers, watch=watch, live=live)
@@ -172,6 +176,14 @@ def _make_way(plan: StudyPlan, folder: Path) -> None:
                 other = True
             if other:
                 set_aside(run.path)
+
+
+def _split(variants: list[Variant]) -> tuple[list[Variant], list[Variant]]:
+    """Returns those with one candidate, and those with more."""
+    return (
+        [v for v in variants if len(v.candidates) == 1],
+        [v for v in variants if len(v.candidates) > 1],
+    )
 
 
 def _choice(

@@ -29,6 +29,8 @@ SMALL = Recipe(
     bridge_batch=8,
     polish_stills=40,
     polish_steps=3,
+    watched=20,
+    held_out_documents=30,
     held_out=30,
 )
 

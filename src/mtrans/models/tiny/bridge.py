@@ -144,7 +144,9 @@ def train_bridge(
     rng = np.random.default_rng([recipe.seed, {"bridge": 5, "polish": 8}[stage]])
     steps, rate = getattr(recipe, f"{stage}_steps"), getattr(recipe, f"{stage}_rate")
     seen = describe(model.vision_model, corpus, rng, getattr(recipe, f"{stage}_stills"))
-    held = describe(model.vision_model, corpus, np.random.default_rng([recipe.seed, 6]), 600)
+    held = describe(
+        model.vision_model, corpus, np.random.default_rng([recipe.seed, 6]), recipe.watched
+    )
     ask = corpus.DESCRIBE
     drawer = _Drawer(seen.questions, rng, getattr(recipe, f"{stage}_floor"))
     n_captions = int(recipe.bridge_batch * CAPTION_SHARE)

@@ -92,6 +92,12 @@ class Recipe:
     polish_floor: float = 0.005
     """Like bridge_floor."""
 
+    watched: int = 600
+    """Fresh stills the third and fourth stage are watched on."""
+
+    held_out_documents: int = 2000
+    """Fresh documents the finished LLM is measured on."""
+
     held_out: int = 1500
     """Fresh stills the finished model is measured on."""
 
@@ -141,7 +147,8 @@ def run(recipe: Recipe, *, out: Path, work: Path, stages: tuple[str, ...] = STAG
             part.load_state_dict(load_file(work / f"{stage}.safetensors"), strict=False)
         elif stage in stages:
             train: Any = train_language if stage == "language" else train_vision
-            inputs = (part, corpus, pieces) if stage == "language" else (part, corpus)
+            text = stage == "language"
+            inputs = (part, corpus, pieces) if text else (part, corpus)
             settings = {
                 name: getattr(recipe, f"{stage}_{short}")
                 for name, short in (
@@ -150,6 +157,8 @@ def run(recipe: Recipe, *, out: Path, work: Path, stages: tuple[str, ...] = STAG
                     ("learning_rate", "rate"),
                 )
             }
+            if text:
+                settings["held_out"] = recipe.held_out_documents
             _timed(stage, work, lambda: train(*inputs, seed=recipe.seed, log=log, **settings))  # noqa: B023
             _save(part, work / f"{stage}.safetensors")
     for stage in ("bridge", "polish"):
