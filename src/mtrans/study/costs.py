@@ -54,7 +54,7 @@ ABOUT = (
     " and backward, without features that are cached; and of an answer, the ViT included. Seconds"
     " and milliseconds are wall clock on a machine that may have had other work; an answer is asked"
     " alone, from frames in memory, the ViT included. Memory is the training process's, or the"
-    " GPU's part. Means over seeds."
+    " GPU's part. Medians over seeds."
 )
 
 
