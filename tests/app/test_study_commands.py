@@ -51,6 +51,19 @@ def test_run_and_show(mtrans: Command, small: Path, tmp_path: Path) -> None:
     assert again.out == done.out
     assert (out / "table.md").exists()
 
+    done = mtrans("study", "keep", out, "--to", tmp_path / "kept", "--answers")
+    assert done.status == 0, done.err
+    kept, there = tmp_path / "kept" / "squares", tmp_path / "there"
+    done = mtrans("study", "restore", kept, "--out", there)
+    assert done.out.startswith(f"2 runs restored to {there}"), done.err
+    done = mtrans("study", "run", tmp_path / "plan.yaml", "--out", there)
+    assert done.status == 0, done.err
+    assert "[2/2] 2 runs found done" in done.err
+    assert (there / "table.csv").read_text() == (out / "table.csv").read_text()
+    again = mtrans("study", "restore", kept, "--out", there)
+    assert "2 were there and are as they were" in again.out
+    one_line_error(mtrans("study", "restore", there, "--out", out), "runs.tar.xz", "keep --answers")
+
 
 def test_mistakes_are_one_line(mtrans: Command, tmp_path: Path) -> None:
     (tmp_path / "plan.yaml").write_text("data: {world: talk, train: 1, test: 1}\ncontender: [x]\n")

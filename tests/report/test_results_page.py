@@ -9,6 +9,7 @@ import pytest
 
 from mtrans.core.errors import SettingsError
 from mtrans.report.results_page import results_page
+from mtrans.study.archive import ARCHIVE
 from mtrans.study.plan_file import plan_to_dict, read_plan
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +78,24 @@ def test_some_rows_of_a_description_have_its_command(kept: Path) -> None:
     file.write_text(PLAN.replace("text]", "text, mean]"))
     page = results_page(kept / "results", kept / "studies")
     assert "\nSome rows of `mtrans study run studies/small.yaml --out runs/small` (the" in page
+
+
+def test_some_points_of_a_grid_have_the_command_and_others_have_not(kept: Path) -> None:
+    file = kept / "studies/small.yaml"
+    done = kept / "results/talk/results.json"
+    for values, known in (("[8, 1]", True), ("[1, 3]", False)):
+        file.write_text(PLAN + f"vary: {{lora.rank: {values}}}\n")
+        done.write_text(json.dumps({"plan": plan_to_dict(read_plan(file)), "rows": []}))
+        file.write_text(PLAN + "vary: {lora.rank: [8, 1, 64]}\n")
+        page = results_page(kept / "results", kept / "studies")
+        assert ("\nSome rows of `mtrans study run studies/small.yaml" in page) == known
+
+
+def test_kept_answers_are_named_with_how_to_take_them_up(kept: Path) -> None:
+    command = "`mtrans study restore docs/results/talk --out STUDY`"
+    assert command not in results_page(kept / "results", kept / "studies")
+    (kept / "results/talk" / ARCHIVE).write_bytes(b"")
+    assert command in results_page(kept / "results", kept / "studies")
 
 
 def test_a_plan_that_is_no_description_has_no_command(kept: Path) -> None:

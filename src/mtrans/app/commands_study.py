@@ -121,10 +121,15 @@ def keep(
     to: Annotated[
         Path, typer.Option(help="Folder of kept studies; each plan gets a folder in it.")
     ] = Path("docs/results"),
+    answers: Annotated[
+        bool,
+        typer.Option("--answers", help="Also pack every run's answers, with the questions."),
+    ] = False,
 ) -> None:
-    """Copy a study's tables to where they are kept: no weights and no answers.
+    """Copy a study's tables to where they are kept: no weights, and no answers unless asked for.
 
-    A plan's folder is called <data> or <data>-<name of the plan>.
+    A plan's folder is called <data> or <data>-<name of the plan>. With answers, whoever has the
+    folder computes the tables again, or goes on with the study: `mtrans study restore`.
     """
     from mtrans.study.keep import keep as copy
     from mtrans.study.run import load_studies, publish
@@ -133,7 +138,34 @@ def keep(
         _show(publish(plan, folder), folder)
         first = plan.data[0].name
         name = f"{first}-{plan.name}" if plan.name else first
-        print(f"kept: {copy(plan, folder, to / name)}")
+        print(f"kept: {copy(plan, folder, to / name, answers=answers)}")
+
+
+@study.command("restore")
+def restore(
+    kept: Annotated[Path, typer.Argument(help="A kept study's folder, or its runs.tar.xz.")],
+    out: Annotated[Path, typer.Option(help="The study's folder; it may have runs already.")],
+) -> None:
+    """Put kept answers back where `mtrans study run` and `show` find them.
+
+    Runs that are there are left as they are. The rest of a plan is then run as ever; the restored
+    runs can't be asked anything more, their adapters were not kept.
+    """
+    import shutil
+
+    from mtrans.core.files import make_folder
+    from mtrans.study.archive import ARCHIVE, unpack
+    from mtrans.study.plan_file import read_plan
+    from mtrans.study.run import PLAN_FILE, tables_of
+
+    made, before = unpack(kept / ARCHIVE if kept.is_dir() else kept, out)
+    plan = kept / PLAN_FILE
+    if plan.exists():
+        place = make_folder(tables_of(read_plan(plan), out))
+        if not (place / PLAN_FILE).exists():
+            shutil.copyfile(plan, place / PLAN_FILE)
+    there = f"; {len(before)} were there and are as they were" if before else ""
+    print(f"{len(made)} runs restored to {out}{there}")
 
 
 @study.command("results")

@@ -69,10 +69,19 @@ def write_text(file: Path, text: str, *, sync: bool = False) -> None:
     Raises:
         OutputError: It can't be written; what was there before is unharmed.
     """
+    write_bytes(file, text.encode(), sync=sync)
+
+
+def write_bytes(file: Path, content: bytes, *, sync: bool = False) -> None:
+    """Writes a file as :func:`write_text` does, whatever is in it.
+
+    Raises:
+        OutputError: It can't be written; what was there before is unharmed.
+    """
     partial = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        with partial.open("w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
+        with partial.open("wb") as stream:
+            stream.write(content)
             if sync:
                 stream.flush()
                 os.fsync(stream.fileno())

@@ -20,6 +20,7 @@ from typing import Any
 from mtrans.core.errors import MTransError, SettingsError
 from mtrans.core.markdown import deeper
 from mtrans.report.results_summary import find_worlds, summary
+from mtrans.study.archive import ARCHIVE
 from mtrans.study.plan import StudyPlan
 from mtrans.study.plan_file import plan_from_dict, read_plan
 
@@ -104,6 +105,12 @@ def _section(folder: Path, plans: list[tuple[StudyPlan, Path, str]], place: str)
             lines += [found.read_text("utf-8").rstrip(), "", words, ""]
             for picture in sorted(folder.glob(f"{kind}-*.svg")):
                 lines += [f"![{picture.stem}]({place}/{folder.name}/{picture.name})", ""]
+    if (folder / ARCHIVE).exists():
+        words = (
+            "Every run's answers are kept: `mtrans study restore {} --out STUDY` puts them back,"
+        )
+        more = "and the command above then runs what is missing."
+        lines += [f"{words.format(f'docs/{place}/{folder.name}')} {more}", ""]
     for notes in _notes(folder):
         lines += [deeper(notes.read_text("utf-8"), 2), ""]
     return lines
@@ -121,6 +128,8 @@ def _made(facts: dict[str, Any]) -> str:
     changed = " with changes" if facts.get("changed") else ""
     if facts.get("without_commit"):
         changed += f" ({facts['without_commit']} of the runs name none)"
+    if precision := facts.get("precision"):
+        changed += f"; matrices in {' and '.join(precision)}"
     versions = facts.get("versions") or {}
     with_ = ", ".join(f"{k} {versions[k]}" for k in ("torch", "transformers") if k in versions)
     devices = " and ".join(facts.get("devices") or ["unknown"])
@@ -141,12 +150,18 @@ def _plan(folder: Path) -> StudyPlan | None:
 def _part(plan: StudyPlan, known: StudyPlan) -> str | None:
     """Says what a kept plan is of a description: nothing to say of all of it; None is another one.
 
-    Of a long study some contenders may be run and kept before the others.
+    Of a long study some contenders, or points of the grid, may be run and kept before the others.
     """
     if plan == known:
         return ""
     some = {name: c for name, c in known.contenders.items() if name in plan.contenders}
-    return "Some rows of " if replace(known, contenders=some) == plan else None
+    points = {
+        key: plan.vary[key] if set(plan.vary.get(key, ())) <= set(values) else values
+        for key, values in known.vary.items()
+        if key in plan.vary
+    }
+    part = replace(known, contenders=some, vary=points)
+    return "Some rows of " if part == plan else None
 
 
 def _descriptions(studies: Path) -> list[tuple[StudyPlan, Path, str]]:

@@ -65,8 +65,9 @@ class Job:
     def settings(self, folder: Path) -> RunSettings:
         """Returns the run's settings in a study's folder.
 
-        Precision `auto` is bf16 here wherever the processor is fast at it, CPUs included. With
-        `model.budget` the sizes are those that were chosen for it.
+        Precision `auto` is bf16 here wherever the processor is fast at it, CPUs included; of a run
+        that was finished on another machine, what it was there. With `model.budget` the sizes are
+        those that were chosen for it.
 
         Raises:
             SettingsError: An unknown or contradictory one.
@@ -78,7 +79,10 @@ class Job:
             made = fit_budget(made)
         if made.train.precision != "auto":
             return made
-        return replace(made, train=replace(made.train, precision=_precision(made.device)))
+        run = RunFolder(folder / self.name)
+        done = run.state() == "finished"
+        precision = run.settings().train.precision if done else _precision(made.device)
+        return replace(made, train=replace(made.train, precision=precision))
 
     def plain_settings(self, **more: Any) -> RunSettings:
         """Returns the settings before sizes and precision are chosen.

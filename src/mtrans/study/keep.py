@@ -4,6 +4,7 @@ runs/<study>/[tables/<plan>/]   --keep-->   docs/results/<name>/
   table.md table.csv cost.csv                 the same, no weights, no answers
   results.json transfer.csv                   cost-<data>-<cost>.svg curve-<data>-<setting>.svg
   study.yaml                                  provenance.json: when, on what, which commits
+  runs.tar.xz                                 the runs' answers, where asked for (study/archive.py)
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mtrans.core.files import make_folder, write_text
+from mtrans.study.archive import ARCHIVE, pack
 from mtrans.study.collect import choose
 from mtrans.study.jobs import StudyError, measurable
 from mtrans.study.plan import StudyPlan
@@ -36,13 +38,15 @@ TABLES = (
 PROVENANCE = "provenance.json"
 
 
-def keep(plan: StudyPlan, folder: Path, place: Path) -> Path:
+def keep(plan: StudyPlan, folder: Path, place: Path, *, answers: bool = False) -> Path:
     """Copies the tables of a published study.
 
     Args:
         plan: The study.
         folder: Its folder.
         place: Where they go; what is there of an earlier time is replaced.
+        answers: Also pack what the runs answered, with questions and clips' names: enough to
+            compute the tables again, and to go on with the study elsewhere.
 
     Returns:
         `place`.
@@ -54,7 +58,7 @@ def keep(plan: StudyPlan, folder: Path, place: Path) -> Path:
     if not (source / "table.md").exists():
         raise StudyError(f"'{source}' has no table yet; `mtrans study show {folder}` writes it")
     make_folder(place)
-    for old in (*place.glob("*-*.svg"), *(place / name for name in (*TABLES, PLAN_FILE))):
+    for old in (*place.glob("*-*.svg"), *(place / name for name in (*TABLES, PLAN_FILE, ARCHIVE))):
         old.unlink(missing_ok=True)
     # the plan of somebody's own clips says where they lie, which is nobody else's business
     plans = (PLAN_FILE,) if all(data.world for data in plan.data) else ()
@@ -64,12 +68,14 @@ def keep(plan: StudyPlan, folder: Path, place: Path) -> Path:
     for picture in source.glob("*.svg"):
         shutil.copyfile(picture, place / picture.name)
     write_text(place / PROVENANCE, json.dumps(provenance(plan, folder), indent=1) + "\n")
+    if answers:
+        pack(finished_runs(plan, folder), folder, place / ARCHIVE)
     return place
 
 
-def provenance(plan: StudyPlan, folder: Path) -> dict[str, Any]:
-    """Returns when and on what the finished runs of a study were made."""
-    infos = []
+def finished_runs(plan: StudyPlan, folder: Path) -> list[RunFolder]:
+    """Returns the runs of a study that its tables are made from, searches included."""
+    found = []
     for variant in plan.variants():
         chosen = choose(plan, variant, folder)[0]
         tried = [(plan.seeds[0], values) for values in variant.candidates]
@@ -77,13 +83,21 @@ def provenance(plan: StudyPlan, folder: Path) -> dict[str, Any]:
         for seed, values in tried:
             run = RunFolder(folder / plan.job(variant, values, seed, folder).name)
             if measurable(run):
-                infos.append(run.info())
+                found.append(run)
+    return found
+
+
+def provenance(plan: StudyPlan, folder: Path) -> dict[str, Any]:
+    """Returns when and on what the finished runs of a study were made."""
+    runs = finished_runs(plan, folder)
+    infos = [run.info() for run in runs]
     git = [info.get("git") or {} for info in infos]
     return {
         "runs": len(infos),
         "from": min((info["started"] for info in infos), default=None),
         "to": max((info["finished"] for info in infos), default=None),
         "devices": sorted({info.get("device") or "?" for info in infos}),
+        "precision": sorted({run.settings().train.precision for run in runs}),
         "without_commit": sum(not g.get("commit") for g in git),
         "commits": sorted({str(g["commit"])[:7] for g in git if g.get("commit")}),
         "changed": any(g.get("changed") for g in git),
