@@ -35,6 +35,7 @@ def _batch(model, batch, frames, answer):
         (PAPER, "opt", 2, 3),
         (PLAIN, "llama", 1, 4),
         (dataclasses.replace(ROUTED, patch_mixing=3), "llama", 1, 4),
+        (dataclasses.replace(ROUTED, queries=2, pool="moments"), "llama", 2, 3),
         (dataclasses.replace(ROUTED, temporal_tokens="all"), "t5", 2, 3),
     ],
 )

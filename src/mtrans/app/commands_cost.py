@@ -33,6 +33,7 @@ def cost(
     from mtrans.core.settings import load_settings
     from mtrans.measure.cost import COMPONENTS, flops
     from mtrans.models.lora import trained_formula
+    from mtrans.models.rules import query_count
 
     settings = load_settings(preset=preset, overrides=set_ or [])
     if settings.model.connector != "mqt":
@@ -51,7 +52,7 @@ def cost(
         made.add_row(name.replace("_", " "), *(operations(f.forward.get(name, 0)) for f in steps))
     for label, value in _totals(steps).items():
         made.add_row(label, *value)
-    queries = config.num_query_tokens
+    queries = query_count(config, settings.model)
     concat = settings.model.pool == "concat"
     tokens = [queries * n if concat else queries for n in counts]
     made.add_row("visual tokens", *map(str, tokens))

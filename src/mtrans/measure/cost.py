@@ -35,6 +35,7 @@ from mtrans.models.rules import (
     TIME_SCALES,
     is_cheaper,
     masks_of_layer,
+    query_count,
 )
 
 COMPONENTS = (
@@ -115,7 +116,7 @@ def flops(
     reads = model.fusion == "early" and config.model_type == "instructblip"
     patches = _vit(made, config.vision_config, frames if model.vision else 0)
     _qformer(made, config, model, lora, frames, words if reads else 0, patches)
-    queries, width = config.num_query_tokens, config.qformer_config.hidden_size
+    queries, width = query_count(config, model), config.qformer_config.hidden_size
     tokens = frames * queries if model.pool == "concat" else queries
     if model.pool in ("mean", "attention", "spread", "moments") and frames > 1:
         made.add("connector", 2 * frames * queries * width)
@@ -162,7 +163,7 @@ def _qformer(
     patches: int,
 ) -> None:
     q = config.qformer_config
-    width, queries = q.hidden_size, config.num_query_tokens
+    width, queries = q.hidden_size, query_count(config, model)
     if model.patch_mixing:
         low = frames * model.patch_mixing
         made.add("connector", 2 * patches * q.encoder_hidden_size * low)

@@ -28,6 +28,7 @@ from mtrans.models.rules import (
     SPATIAL_MASKS,
     TIME_SCALES,
     masks_of_layer,
+    query_count,
 )
 from mtrans.models.video_lmm import NEW_MODULES, settings_from_config, settings_to_config
 
@@ -298,7 +299,7 @@ def trained_formula(config: Any, model: ModelSettings, lora: LoraSettings) -> in
         heads = qformer.num_attention_heads
         total += layers * POSITION_HIDDEN * (len(TIME_SCALES) + 1 + heads)
     if model.mqt and model.temporal_position == "absolute":
-        total += (model.max_frames + config.num_query_tokens) * width
+        total += (model.max_frames + query_count(config, model)) * width
     for family, available in (
         ("spatial", SPATIAL_MASKS),
         ("temporal", 1 + len(model.temporal_radii)),
@@ -308,7 +309,7 @@ def trained_formula(config: Any, model: ModelSettings, lora: LoraSettings) -> in
             total += sum(
                 ROUTER_HIDDEN * (width + 1) + (ROUTER_HIDDEN + 1) * m for m in masks if m > 1
             )
-    queries = config.num_query_tokens
+    queries = query_count(config, model)
     pools = {"attention": width, "spread": width + queries, "moments": width + 2 * queries}
     image, inner = qformer.encoder_hidden_size, model.patch_mixing
     return total + pools.get(model.pool, 0) + inner * (2 * image + NEIGHBOURS + 2)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from mtrans.core.errors import SettingsError
 from mtrans.core.settings import ModelSettings
 
 ROUTER_HIDDEN = 64
@@ -18,6 +21,25 @@ POSITION_HIDDEN = 16
 
 NEIGHBOURS = 27
 """Patches that are mixed: one and what is around it in picture and time."""
+
+
+def query_count(config: Any, settings: ModelSettings) -> int:
+    """Returns how many of the Q-Former's learned queries are asked, `Q`.
+
+    Args:
+        config: An InstructBLIP or BLIP-2 config.
+        settings: The switches; `queries` decides.
+
+    Raises:
+        SettingsError: More than there are.
+    """
+    there = int(config.num_query_tokens)
+    if settings.queries is not None and settings.queries > there:
+        raise SettingsError(
+            f"model.queries={settings.queries}: the backbone has learned {there} queries; wanted at"
+            f" most so many"
+        )
+    return settings.queries or there
 
 
 def masks_of_layer(settings: ModelSettings, layer: int, available: int) -> int:

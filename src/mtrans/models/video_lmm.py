@@ -244,7 +244,7 @@ class VideoLMM(AnsweringMixin, ScoringMixin, OwnAnswersMixin):
         reads = self.reads_qformer_text
         return ClipBatch(
             qformer=self.qformer,
-            query_tokens=self.query_tokens,
+            query_tokens=self.query_tokens[:, : self.connecting.queries],
             patches=patches,
             times=times,
             frame_mask=mask.bool(),

@@ -70,6 +70,10 @@ class ModelSettings:
     width: int | None = None
     """Inner width of what a connector other than `mqt` trains whole; None is the design's own."""
 
+    queries: int | None = None
+    """How many of the Q-Former's learned queries look at each frame, the first ones; None is all.
+    The LLM reads a visual token for each, so fewer cost less everywhere behind the ViT."""
+
     memory: int = 4
     """Frames that connector `memory_bank` remembers; of more, the most similar are merged."""
 

@@ -35,6 +35,7 @@ RANGES: dict[str, dict[str, Range]] = {
     "frames": {"count": ONE_UP},
     "model": {
         "width": ONE_UP,
+        "queries": ONE_UP,
         "memory": ONE_UP,
         "budget": ONE_UP,
         "gate_init": Range("a finite number", lambda v: True),

@@ -21,6 +21,7 @@ from mtrans.core.errors import SettingsError
 from mtrans.core.settings import ModelSettings
 from mtrans.models.dropping import take_over_dropout
 from mtrans.models.routing import LayerRouting
+from mtrans.models.rules import query_count
 
 HEAD_WIDTH = 8
 """Widths of new attention are multiples of it, so that a budget can be met with whole heads."""
@@ -118,7 +119,7 @@ class Connector(nn.Module):
         super().__init__()
         take_over_dropout(qformer)
         self.settings = settings
-        self.queries = int(config.num_query_tokens)
+        self.queries = query_count(config, settings)
         self.qformer_width = int(config.qformer_config.hidden_size)
         self.vision_width = int(config.vision_config.hidden_size)
         self.llm_width = int(config.text_config.hidden_size)
