@@ -40,6 +40,7 @@ def test_result_says_what_it_was_measured_on(tmp_path):
     assert record["seconds"] == [1.0]
     assert record["machine"]["threads"] >= 1
     assert record["machine"]["torch"]
+    assert record["machine"]["instructions"].endswith("fast bf16")
 
 
 @pytest.mark.parametrize("rounds", [1, 2])

@@ -75,6 +75,7 @@ def test_decoding_is_never_slower_only_if_it_is_so_in_all_cases(tmp_path: Path) 
     assert row in noise
     assert "`mtrans bench decode --videos FOLDER/fights --rounds 3`" in noise
     assert "Not measured: opencv (not installed)" in noise
+    assert "fast bf16), " in noise.partition("Measured on ")[2].partition(" threads")[0]
     assert "Timed with nobody: a.avi of fights, which decord2 and opencv can't read" in noise
     slower = keep(tmp_path, "decode", decoded(1.01, others=3))
     assert list(verdicts(slower).values()) == ["**not met**", "**not met**"]

@@ -12,6 +12,7 @@ from mtrans.models.lora import attach_adapter
 from mtrans.train.compiled import compile_layers
 
 
+@pytest.mark.slow  # half a minute of building
 # dynamo looks at what it is given, and torch warns of its look
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
 def test_compiled_layers_give_the_same_loss_and_gradients():

@@ -205,6 +205,7 @@ def test_two_processes_give_the_result_of_one(tmp_path: Path) -> None:
     assert state["global_step"] == 6
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_another_number_of_processes(tmp_path: Path) -> None:
     """One, then two, then one again: order and losses of a run that one process did alone."""
     settings = TrainSettings(max_steps=9, batch_size=8, learning_rate=0.05, save_every=3)

@@ -79,6 +79,7 @@ def write_result(path: Path, name: str, result: Mapping[str, Any]) -> None:
 
     machine = {
         "processor": processor_name(),
+        "instructions": _instructions(),
         "threads": torch.get_num_threads(),
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "python": platform.python_version(),
@@ -94,3 +95,13 @@ def write_result(path: Path, name: str, result: Mapping[str, Any]) -> None:
         **result,
     }
     write_text(path, json.dumps(record, indent=1) + "\n")
+
+
+def _instructions() -> str:
+    """Returns what torch computes with on the processor, and whether it is fast in bf16."""
+    import torch
+
+    from mtrans.core.runtime import has_fast_bf16
+
+    fast = "fast bf16" if has_fast_bf16(torch.device("cpu")) else "no fast bf16"
+    return f"{torch.backends.cpu.get_cpu_capability()}, {fast}"

@@ -153,9 +153,10 @@ def _machine(record: Mapping[str, Any]) -> str:
     """Says on what it was measured, and when and from which commit where the record knows."""
     machine, git = record["machine"], record.get("git") or {}
     device = machine["accelerator"] or "no accelerator"
+    able = f" ({machine['instructions']})" if machine.get("instructions") else ""
     when = f", {record['date'][:10]}" if record.get("date") else ""
     commit = f", commit {git['commit'][:7]}" if git.get("commit") else ""
     return (
-        f"Measured on {machine['processor']}, {machine['threads']} threads, {device}; Python"
+        f"Measured on {machine['processor']}{able}, {machine['threads']} threads, {device}; Python"
         f" {machine['python']}, torch {machine['torch']}, mtrans {machine['mtrans']}{commit}{when}."
     )

@@ -72,6 +72,8 @@ class AdaptTrainer(Trainer):
     """
 
     loss_is_scaled_for_ga = True
+    optimizer: Any  # transformers' own attributes, of a type that is not read in a check of types
+    control: Any
 
     def __init__(
         self,
