@@ -85,10 +85,14 @@ def test_clips_of_the_study_lie_below_it_again(made, tmp_path):
     record = json.loads((folder / RUN / "predictions.jsonl").read_text().splitlines()[0])
     record["video"] = str(there / "data" / "a.mp4")
     (run / "predictions.jsonl").write_text(json.dumps(record) + "\n")
+    bad = {"video": "/elsewhere/b.mp4", "reason": "'/elsewhere/b.mp4' has no frame", "samples": []}
+    RunFolder(run).update(skipped=[bad])
     assert pack([RunFolder(run)], there, tmp_path / "one.tar.xz") == 1
     unpack(tmp_path / "one.tar.xz", tmp_path / "here")
     (found,) = read_predictions(tmp_path / "here" / RUN / "predictions.jsonl")
     assert found.video == str(tmp_path / "here" / "data" / "a.mp4")
+    (skipped,) = RunFolder(tmp_path / "here" / RUN).info()["skipped"]
+    assert skipped == {"video": "b.mp4", "reason": "'b.mp4' has no frame", "samples": []}
 
 
 def test_a_run_of_a_machine_with_other_fast_products_is_found_done(made, make_plan, tmp_path):

@@ -113,6 +113,7 @@ def _leave(name: str, text: str, folder: Path) -> str:
 
     if name == "run.json":
         info = json.loads(text)
+        info["skipped"] = [_moved(bad, clip) for bad in info.get("skipped", [])]
         return json.dumps({k: v for k, v in info.items() if k not in ("command", "process")})
     if name == "settings.yaml":
         return yaml.safe_dump({**yaml.safe_load(text), "cache_dir": None}, sort_keys=False)
@@ -137,9 +138,7 @@ def _arrive(name: str, text: str, folder: Path) -> str:
 def _each_line(text: str, clip: Callable[[str], str], rounded: bool = False) -> str:
     lines: list[str] = []
     for line in text.splitlines():
-        record: dict[str, Any] = json.loads(line)
-        if record.get("video") is not None:
-            record["video"] = clip(record["video"])
+        record = _moved(json.loads(line), clip)
         if rounded:
             record.pop("ms", None)
             for name in _LIKELIHOODS:
@@ -147,6 +146,15 @@ def _each_line(text: str, clip: Callable[[str], str], rounded: bool = False) -> 
                     record[name] = [round(value, DIGITS) for value in record[name]]
         lines.append(json.dumps(record, ensure_ascii=False) + "\n")
     return "".join(lines)
+
+
+def _moved(record: dict[str, Any], clip: Callable[[str], str]) -> dict[str, Any]:
+    """Renames a record's clip, in the words of what went wrong with it too."""
+    before = record.get("video")
+    if before is None:
+        return record
+    words = {name: record[name] for name in ("video", "error", "reason") if record.get(name)}
+    return {**record, **{k: text.replace(before, clip(before)) for k, text in words.items()}}
 
 
 def _read(file: Path) -> dict[PurePosixPath, str]:
