@@ -10,7 +10,7 @@ from scipy.stats.contingency import association
 
 from measure.helpers import choice_prediction
 from mtrans.measure.bias import bias, cramers_v, guess
-from mtrans.measure.gaps import accuracy_gap, odds_gap
+from mtrans.measure.gaps import _dealer, accuracy_gap, odds_gap
 from mtrans.measure.intervals import clusters_of
 from mtrans.measure.predictions import PredictionsError
 
@@ -164,6 +164,19 @@ def test_groups_are_dealt_to_videos_not_to_questions() -> None:
     gap = accuracy_gap(items, [p.group for p in items], resamples=50)
     assert gap.value == pytest.approx(0.5)
     assert gap.p > 0.2
+
+
+def test_videos_of_several_groups_exchange_them_all_at_once() -> None:
+    videos = np.array([0, 0, 1, 1, 2, 2, 2, 3, 3, 4])
+    groups = np.array([0, 1, 0, 0, 2, 1, 0, 1, 1, 0])
+    deal = _dealer(groups, videos)
+    drawn = [deal(np.random.default_rng(seed)) for seed in range(200)]
+    pairs = {tuple(map(tuple, d[[[0, 1], [2, 3], [7, 8]]].tolist())) for d in drawn}
+    assert len(pairs) == 6  # every order of the three videos with two questions
+    assert all(sorted(p) == [(0, 0), (0, 1), (1, 1)] for p in pairs)
+    alone = {tuple(d[4:7].tolist()) for d in drawn}
+    assert len(alone) == 6
+    assert all(d[9] == 0 for d in drawn)
 
 
 def test_candidates_of_each_questions_own_make_no_table_of_all_pairs() -> None:

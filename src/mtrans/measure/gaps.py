@@ -209,9 +209,24 @@ def _gap(
 def _dealer(
     groups: NDArray[np.int64], videos: NDArray[np.int64]
 ) -> Callable[[np.random.Generator], NDArray[np.int64]]:
-    """Returns what deals the groups anew: to videos where each has one group, else to questions."""
-    _, first = np.unique(videos, return_index=True)
+    """Returns what deals the groups anew: to videos where each has one group.
+
+    Where a video has several, videos with as many questions exchange theirs, all at once: answers
+    about one video are alike, and dealt one by one their groups would seem to differ too little by
+    chance. A video that is alone with its number of questions deals among these.
+    """
+    _, first, sizes = np.unique(videos, return_index=True, return_counts=True)
     of_video = groups[first]
     if np.array_equal(of_video[videos], groups):
         return lambda rng: rng.permutation(of_video)[videos]
-    return lambda rng: rng.permutation(groups)
+    questions = np.split(np.argsort(videos, kind="stable"), np.cumsum(sizes)[:-1])
+    alike = [np.stack([q for q in questions if len(q) == n]) for n in np.unique(sizes)]
+
+    def deal(rng: np.random.Generator) -> NDArray[np.int64]:
+        dealt = groups.copy()
+        for rows in alike:  # int[videos, questions]
+            there = groups[rows]
+            dealt[rows] = rng.permutation(there, axis=int(len(rows) == 1))
+        return dealt
+
+    return deal
