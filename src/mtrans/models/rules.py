@@ -36,8 +36,8 @@ def query_count(config: Any, settings: ModelSettings) -> int:
     there = int(config.num_query_tokens)
     if settings.queries is not None and settings.queries > there:
         raise SettingsError(
-            f"model.queries={settings.queries}: the backbone has learned {there} queries; give at most"
-            f" {there}, or null for all"
+            f"model.queries={settings.queries}: the backbone has learned {there} queries; give at"
+            f" most {there}, or null for all"
         )
     return settings.queries or there
 
