@@ -145,4 +145,12 @@ def test_what_is_no_archive_is_refused_and_nothing_is_written(made, tmp_path):
         (tmp_path / "bad.tar.xz").write_bytes(lzma.compress(packed.getvalue()))
         with pytest.raises(StudyError, match="no part of a run"):
             unpack(tmp_path / "bad.tar.xz", out)
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        entry = tarfile.TarInfo("a/predictions.jsonl")
+        entry.size = 4
+        archive.addfile(entry, io.BytesIO(b"half"))
+    (tmp_path / "bad.tar.xz").write_bytes(lzma.compress(packed.getvalue()))
+    with pytest.raises(StudyError, match="is damaged"):
+        unpack(tmp_path / "bad.tar.xz", out)
     assert not out.exists()

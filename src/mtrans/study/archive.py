@@ -73,7 +73,10 @@ def unpack(file: Path, folder: Path) -> tuple[list[str], list[str]]:
         StudyError: No such file, a damaged one, or one that holds anything but runs.
         OutputError: The folder can't be written.
     """
-    contents = _read(file)
+    try:
+        contents = {p: _arrive(p.name, text, folder) for p, text in _read(file).items()}
+    except json.JSONDecodeError as error:
+        raise StudyError(f"'{file}' is damaged: {error.msg}") from error
     names = sorted({str(name.parent) for name in contents})
     before = [name for name in names if RunFolder(folder / name).state() != "new"]
     made = [name for name in names if name not in before]
@@ -82,7 +85,7 @@ def unpack(file: Path, folder: Path) -> tuple[list[str], list[str]]:
         make_folder(folder / name)
         # run.json says that a run is there: it comes last
         for part in sorted(mine, key=lambda part: part == "run.json"):
-            write_text(folder / name / part, _arrive(part, mine[part], folder))
+            write_text(folder / name / part, mine[part])
     return made, before
 
 
@@ -120,7 +123,7 @@ def _leave(name: str, text: str, folder: Path) -> str:
     if name.endswith(".jsonl"):
         return _each_line(text, clip, rounded=True)
     meta = json.loads(text)
-    return json.dumps({k: v for k, v in meta.items() if k not in ("model", "path")})
+    return json.dumps({k: v for k, v in meta.items() if k != "model"})
 
 
 def _arrive(name: str, text: str, folder: Path) -> str:
