@@ -12,6 +12,7 @@ from mtrans.core.settings import BASELINES, PRESETS
 from mtrans.study.parts import CONTENDERS
 from mtrans.study.plan import StudyPlan
 from mtrans.study.plan_file import EXAMPLE, plan_from_dict, plan_to_dict, read_plan, write_plan
+from mtrans.study.tables import about
 
 OUT = Path("out")
 DATA = {"world": "talk", "train": 6, "val": 2, "test": 4}
@@ -42,6 +43,12 @@ def plan(**changes) -> StudyPlan:
         (
             {"data": {**DATA, "val": None}, "search": {"lora.rank": [1, 2]}},
             "data.val is missing",
+        ),
+        ({"data": {**DATA, "set": {"train.max_steps": 3}}}, "'steps' says this"),
+        ({"data": {**DATA, "set": {"lora.ranks": 2}}}, "unknown setting 'data.set.lora.ranks'"),
+        (
+            {"data": {**DATA, "search": {"lora.rank": [1, 2]}}, "vary": {"lora.rank": [1, 2]}},
+            "both varied",
         ),
         ({"seeds": []}, "one seed"),
         ({"seeds": [1, 1]}, "one occurs twice"),
@@ -119,6 +126,39 @@ def test_the_grid_is_full_and_leaves_alone_what_makes_a_contender():
     name = made.job(made.variants()[0], {"train.learning_rate": 4e-3}, 0, OUT).name
     assert name == "talk/mtrans/frames.count-2_lora.rank-4/rate-0.004-seed-0"
     assert len({made.job(v, c, 0, OUT).name for v in made.variants() for c in v.candidates}) == 12
+
+
+def test_a_data_set_may_have_its_own_budget_settings_and_search(tmp_path):
+    own = {
+        **{"world": "kitchen", "frames": 8, "steps": 40, "batch": 32},
+        **{"set": {"train.schedule": "cosine"}, "search": {"train.learning_rate": [4e-3]}},
+    }
+    made = plan(
+        data=[DATA, {**DATA, **own}],
+        set={"train.schedule": "trapezoid", "lora.dropout": 0.1},
+        search={"train.learning_rate": [1e-3, 2e-3]},
+        **{"frames": 4, "steps": 20},
+    )
+    talk, kitchen = (
+        [made.job(v, c, 0, OUT) for v in made.variants() if v.data is data for c in v.candidates]
+        for data in made.data
+    )
+    assert [job.name for job in kitchen] == [
+        "kitchen/mtrans/rate-0.004-seed-0",
+        "kitchen/single/rate-0.004-seed-0",  # one frame is what it is
+    ]
+    keys = ("frames.count", "train.max_steps", "train.batch_size", "train.schedule", "lora.dropout")
+    assert [talk[0].values.get(k) for k in keys] == [4, 20, None, "trapezoid", 0.1]
+    assert [kitchen[0].values.get(k) for k in keys] == [8, 40, 32, "cosine", 0.1]
+    assert "frames.count" not in kitchen[1].values
+    assert [job.values["train.learning_rate"] for job in talk[:2]] == [1e-3, 2e-3]
+    write_plan(made, tmp_path / "study.yaml")
+    assert read_plan(tmp_path / "study.yaml") == made
+    told = about(made)
+    assert "talk: 6 training clips, 4 test clips, 4 frames, 20 steps." in told
+    assert "kitchen: 6 training clips, 4 test clips, 8 frames, 40 steps of 32 questions." in told
+    alike = about(plan(data=[DATA, {**DATA, "world": "kitchen"}], frames=4, steps=20))
+    assert "4 test clips. 4 frames, 20 steps, 3 seed(s)." in alike
 
 
 def test_rows_are_compared_with_the_first_contender_at_the_same_point():

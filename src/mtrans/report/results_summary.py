@@ -130,7 +130,7 @@ def _kept(file: Path, wanted: Mapping[str, Sequence[str]]) -> Iterator[World]:
             yield World(
                 name=data.name,
                 study=file.parent.name,
-                frames=plan.frames,
+                frames=plan.budget(data)[0],
                 seeds=len(plan.seeds),
                 rows=mine,
                 wanted=wanted.get(data.name, list(mine)),

@@ -64,6 +64,21 @@ class Data:
     size: int = 64
     """Height and width of the world's clips in pixels."""
 
+    frames: int | None = None
+    """Frames of a clip, in place of the plan's."""
+
+    steps: int | None = None
+    """Optimizer steps, in place of the plan's."""
+
+    batch: int | None = None
+    """Questions a step, in place of the plan's."""
+
+    set: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of all its contenders that do not fix them, over the plan's common ones."""
+
+    search: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Candidates of all its contenders, in place of the plan's for the same setting."""
+
     def __post_init__(self) -> None:
         folder_name(self.name, "data.name")
         if self.name in RESERVED:

@@ -3,8 +3,8 @@
     variants = data x contenders x the grid of `vary`
     runs     = variants x candidates of `search` (first seed), then the chosen one x other seeds
 
-Every contender gets the same clips, frames, steps and search. :mod:`mtrans.study.plan_file` reads
-and writes it as YAML.
+On one data set every contender gets the same clips, frames, steps and search.
+:mod:`mtrans.study.plan_file` reads and writes a plan as YAML.
 """
 
 from __future__ import annotations
@@ -118,7 +118,8 @@ class StudyPlan:
             if floor in self.contenders:
                 raise SettingsError(f"contender '{floor}' is called as a floor is; rename it")
         Contender(preset=self.preset)
-        both = sorted(set(self.vary) & set(self.search))
+        searched_keys = {*self.search, *(key for data in self.data for key in data.search)}
+        both = sorted(set(self.vary) & searched_keys)
         if both:
             raise SettingsError(f"{both[0]} is both varied and searched; choose one")
         for data in self.data:
@@ -147,17 +148,25 @@ class StudyPlan:
                     " be the same"
                 )
 
+    def budget(self, data: Data) -> tuple[int | None, int | None, int | None]:
+        """Returns frames, steps and questions a step on a data set; None is the preset's."""
+        own = (data.frames, data.steps, data.batch)
+        common = (self.frames, self.steps, self.batch)
+        frames, steps, batch = (a if a is not None else b for a, b in zip(own, common, strict=True))
+        return frames, steps, batch
+
     def variants(self) -> list[Variant]:
         """Returns all rows, by data set, then by contender, then by point of the grid."""
         return [
-            Variant(data, name, point, self._candidates(contender))
+            Variant(data, name, point, self._candidates(data, contender))
             for data in self.data
             for name, contender in self.contenders.items()
             for point in _grid({k: v for k, v in self.vary.items() if k not in contender.fixed})
         ]
 
-    def _candidates(self, contender: Contender) -> tuple[Mapping[str, Any], ...]:
-        common = {k: v for k, v in self.search.items() if k not in contender.fixed}
+    def _candidates(self, data: Data, contender: Contender) -> tuple[Mapping[str, Any], ...]:
+        here = {**self.search, **data.search}
+        common = {k: v for k, v in here.items() if k not in contender.fixed}
         found = {**common, **contender.search}
         return tuple(_grid({k: _ascending(v) for k, v in found.items()}))
 
@@ -176,7 +185,7 @@ class StudyPlan:
     def job(self, variant: Variant, chosen: Mapping[str, Any], seed: int, folder: Path) -> Job:
         """Returns the run of a row with one candidate and one seed."""
         contender = self.contenders[variant.contender]
-        own = self._values(contender)
+        own = self._values(variant.data, contender)
         values = {**own, **variant.point, **chosen}
         clips, fraction = values.pop(CLIPS, None), values.pop(FRACTION, None)
         if steps := values.get("train.max_steps"):
@@ -210,16 +219,11 @@ class StudyPlan:
             others=self._others(variant.data, folder),
         )
 
-    def _values(self, contender: Contender) -> dict[str, Any]:
+    def _values(self, data: Data, contender: Contender) -> dict[str, Any]:
         """Returns a contender's settings before anything is varied or searched."""
-        common: dict[str, Any] = {}
-        if self.frames is not None:
-            common["frames.count"] = self.frames
-        if self.batch is not None:
-            common["train.batch_size"] = self.batch
-        if self.steps is not None:
-            common["train.max_steps"] = self.steps
-        common.update(self.set)
+        frames, steps, batch = self.budget(data)
+        given = {"frames.count": frames, "train.batch_size": batch, "train.max_steps": steps}
+        common = {k: v for k, v in given.items() if v is not None} | {**self.set, **data.set}
         return {k: v for k, v in common.items() if k not in contender.fixed} | {**contender.set}
 
     def _stands(self, variant: Variant, own: Mapping[str, Any], key: str, value: Any) -> bool:

@@ -31,6 +31,7 @@ data:                       # one set, or a list of sets
 #   val: clips/val.jsonl
 #   test: clips/test.jsonl
 #   motion: [which_way]     # question types measured together
+# a set of a list may have its own frames, steps, batch, set, search, in place of those below
 
 contenders:                 # differences are against the first
   mtrans:                   # by name; `mtrans study contenders` shows all
@@ -140,12 +141,14 @@ def _data(given: Any, folder: Path | None) -> Data:
     if not isinstance(given, Mapping):
         raise SettingsError(f"data={given!r}: wanted a world with counts, or three manifests")
     splits = ("train", "val", "test")
-    values = _plain_fields(Data, given, "data.", splits)
+    values = _plain_fields(Data, given, "data.", (*splits, "set", "search"))
     for split in splits:
         value = given.get(split)
         if isinstance(value, str) and folder is not None:
             value = str((folder / value).resolve())
         values[split] = value
+    values["set"] = _settings(given.get("set"), "data.set")
+    values["search"] = _axes(given.get("search"), "data.search")
     values.setdefault("name", values.get("world") or "clips")
     return Data(**values)
 

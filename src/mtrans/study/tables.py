@@ -39,10 +39,12 @@ def about(plan: StudyPlan) -> str:
     part = bool({CLIPS, FRACTION} & set(plan.vary))
     if any(data.world for data in plan.data):
         words.append("Synthetic test benches with known truth.")
-    words += [f"{_clips(data, part)}." for data in plan.data]
-    frames = f"{plan.frames} frames" if plan.frames and "frames.count" not in plan.vary else ""
-    budget = [frames, _budget(plan)]
-    words.append(", ".join([b for b in budget if b] + [f"{len(plan.seeds)} seed(s)."]))
+    budgets = {data.name: _budget(plan, data) for data in plan.data}
+    alike = len(set(budgets.values())) == 1
+    for data in plan.data:
+        words.append(f"{_clips(data, part)}" + ("." if alike else f", {budgets[data.name]}."))
+    shared = [budgets[plan.data[0].name]] if alike else []
+    words.append(", ".join([*shared, f"{len(plan.seeds)} seed(s)."]))
     tried = _searched(plan)
     if tried:
         words.append(f"Searched is {tried}, chosen on validation with the first seed.")
@@ -71,7 +73,8 @@ def notes(results: Results, data: str) -> list[str]:
     found = []
     sizes = [int(r.cost["trained_parameters"]) for r in rows if "trained_parameters" in r.cost]
     if sizes and min(sizes) != max(sizes):
-        budget = results.plan.set.get("model.budget")
+        own = next((d.set for d in results.plan.data if d.name == data), {})
+        budget = {**results.plan.set, **own}.get("model.budget")
         wanted = f" (wanted of all: {budget:,})" if budget else ""
         found += [
             f"Trained parameters are not equal: {min(sizes):,} to {max(sizes):,}{wanted}; the"
@@ -213,10 +216,12 @@ def _clips(data: Data, part: bool) -> str:
     return f"{data.name}: own clips"
 
 
-def _budget(plan: StudyPlan) -> str:
-    if plan.steps is None:
-        return "every preset's own number of epochs"
-    return f"{plan.steps} steps" + (f" of {plan.batch} questions" if plan.batch else "")
+def _budget(plan: StudyPlan, data: Data) -> str:
+    frames, steps, batch = plan.budget(data)
+    shown = f"{frames} frames, " if frames and "frames.count" not in plan.vary else ""
+    if steps is None:
+        return shown + "every preset's own number of epochs"
+    return f"{shown}{steps} steps" + (f" of {batch} questions" if batch else "")
 
 
 def _chance(rows: Sequence[Row], part: str) -> str:
