@@ -72,6 +72,16 @@ def test_the_export_has_what_a_real_log_has(asked):
     assert from_log(to_log(made), None, "log") == made
 
 
+def test_a_choice_that_a_calibration_moved_is_still_the_choice_after_export_and_import(asked):
+    plain = from_log(lines(LOG)[:1], asked, "log")[0]
+    other = 1 - plain.choice
+    likely = tuple(0.7 if n == other else 0.3 for n in range(2))
+    moved = replace(plain, choice=other, answer=plain.choices[other], probabilities=likely)
+    back = from_log(to_log([moved]), None, "log")[0]
+    assert (back.choice, back.answer) == (other, plain.choices[other])
+    assert back.probabilities == pytest.approx(likely)
+
+
 def test_generated_answers():
     mc = Sample("a", "/v.mp4", "which ?", "left", ("left", "right"), 0, facts={"n": 1})
     records = [

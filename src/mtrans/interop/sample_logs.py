@@ -14,6 +14,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -208,7 +209,7 @@ def _record(number: int, p: Prediction) -> dict[str, Any]:
     if p.target is not None:
         doc["answer"] = p.target
     if p.choices is not None and p.log_likelihoods is not None:
-        resps: Any = [[-x, n == p.choice] for n, x in enumerate(p.log_likelihoods)]
+        resps: Any = [[x, n == p.choice] for n, x in enumerate(_own_losses(p))]
         right = float(p.choice == p.label)
     else:
         resps, right = p.answer, float(p.answer.strip() == (p.target or "").strip())
@@ -227,6 +228,18 @@ def _record(number: int, p: Prediction) -> dict[str, Any]:
         "input": p.question,
         "doc": doc,
     }
+
+
+def _own_losses(p: Prediction) -> list[float]:
+    """Returns the candidates' losses, the smallest of them that of the choice.
+
+    Where a calibration moved the choice, the likelihoods are the model's as it was and the
+    probabilities are calibrated: then the losses are those of the probabilities.
+    """
+    losses = [-x for x in p.log_likelihoods or ()]
+    if p.choice is None or losses[p.choice] <= min(losses) or p.probabilities is None:
+        return losses
+    return [-math.log(max(x, sys.float_info.min)) for x in p.probabilities]
 
 
 def _sample(
