@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from dataclasses import replace
 
 import pytest
 
 from mtrans.data.manifest import read_manifest, write_manifest
 from mtrans.measure.predictions import read_predictions
+from mtrans.report.study import build_study
 from mtrans.study.plan_file import plan_from_dict
 from mtrans.study.run import run_study
 from mtrans.study.transfer import transfer_csv, transfer_rows
@@ -41,9 +43,15 @@ def plan(small, tmp_path_factory):
 
 
 def test_every_run_answers_all_sets_and_regimes_are_named(plan, tmp_path):
-    _, outcomes = run_study(plan, tmp_path, say=print)
+    results, outcomes = run_study(plan, tmp_path, say=print)
     assert [o.error for o in outcomes] == [None, None]
     rows = transfer_rows(plan, tmp_path)
+    assert results.transfer == rows
+    kept = json.loads((tmp_path / "results.json").read_text())["transfer"]
+    assert [(r["learned"], r["regime"]) for r in kept] == [(r.learned, r.regime) for r in rows]
+    page = build_study(results, tmp_path / "report.html").read_text()
+    assert page.count("new scene, new task<span") == 2
+    assert page.count("same scene, new task<span") == 1
     assert [(r.learned, r.asked, r.regime, r.types) for r in rows] == [
         ("one", "one", "same scene, same task", ("here",)),
         ("one", "two", "new scene, new task", ("a", "b")),

@@ -18,6 +18,7 @@ from mtrans.study.plan_file import plan_to_dict
 from mtrans.study.results import Results, Row
 from mtrans.study.routing_study import RoutingFound
 from mtrans.study.tables import about, columns, notes, part_of, slices, unfinished
+from mtrans.study.transfer import ABOUT as TRANSFER
 
 LINES = 6
 """Lines that a chart tells apart."""
@@ -43,6 +44,8 @@ def build_study(results: Results, out: str | Path, name: str | None = None) -> P
         "about": results.about or about(results.plan),
         "worlds": sorted({d.world for d in results.plan.data if d.world}),
         "sets": [_set(results, data.name) for data in results.plan.data],
+        "transfer": results.transfer,
+        "transfer_about": TRANSFER.replace("`", ""),
         "missing": results.missing,
         "plan": plan_to_dict(results.plan),
     }

@@ -83,6 +83,32 @@ class Row:
 
 
 @dataclass(frozen=True)
+class TransferRow:
+    """One contender, learned on one data set, on some questions of one.
+
+    Attributes:
+        contender: Its label.
+        learned: Data set it was trained on.
+        asked: Data set whose test clips are asked about.
+        regime: ``same scene, new task`` and so on.
+        types: The types of these questions.
+        seeds: The seeds measured.
+        score: On these questions, pooled over seeds.
+        at_home: The same contender trained on `asked`, on the same questions; None where there is
+            no such run.
+    """
+
+    contender: str
+    learned: str
+    asked: str
+    regime: str
+    types: tuple[str, ...]
+    seeds: tuple[int, ...]
+    score: Score
+    at_home: Score | None
+
+
+@dataclass(frozen=True)
 class Results:
     """A study's results.
 
@@ -95,6 +121,7 @@ class Results:
         other: Rows whose runs have other settings than the plan means today, as (data set, label,
             what differs).
         about: What the numbers are, in place of the plan's own words.
+        transfer: Scores on the questions of other data sets, where the plan asks them.
     """
 
     plan: StudyPlan
@@ -104,6 +131,7 @@ class Results:
     absent: list[tuple[str, str]] = field(default_factory=list)
     unsettled: list[tuple[str, str]] = field(default_factory=list)
     other: list[tuple[str, str, str]] = field(default_factory=list)
+    transfer: list[TransferRow] = field(default_factory=list)
 
     @property
     def provisional(self) -> list[tuple[str, str]]:
@@ -234,6 +262,7 @@ def write_results(results: Results, file: Path, more: Mapping[str, Any] | None =
         "rows": [asdict(row) for row in results.rows],
         "missing": results.missing,
         "provisional": results.provisional,
+        **({"transfer": [asdict(row) for row in results.transfer]} if results.transfer else {}),
         **(more or {}),
     }
     write_text(file, json.dumps(document, indent=1, ensure_ascii=False) + "\n")

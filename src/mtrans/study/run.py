@@ -18,6 +18,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from mtrans.core.errors import CheckpointError, SettingsError
@@ -111,13 +112,14 @@ def execute(
 def publish(plan: StudyPlan, folder: Path) -> Results:
     """Measures what is there, and writes it as JSON, Markdown and CSV."""
     results = collect(plan, folder)
+    if plan.transfer:
+        results = replace(results, transfer=transfer_rows(plan, folder))
     place = tables_of(plan, folder)
     write_results(results, place / "results.json")
     tables = markdown(results)
     if plan.transfer:
-        moved = transfer_rows(plan, folder)
-        tables += "\n" + transfer_markdown(moved)
-        write_text(place / "transfer.csv", transfer_csv(moved))
+        tables += "\n" + transfer_markdown(results.transfer)
+        write_text(place / "transfer.csv", transfer_csv(results.transfer))
     write_text(place / "table.md", tables)
     write_text(place / "table.csv", to_csv(results))
     write_text(place / "cost.csv", cost_csv(results))

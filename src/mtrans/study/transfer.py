@@ -14,7 +14,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mtrans.core.records import Prediction, Score
@@ -25,34 +24,8 @@ from mtrans.study.collect import choose
 from mtrans.study.jobs import Job, elsewhere, measurable
 from mtrans.study.parts import Data
 from mtrans.study.plan import StudyPlan, Variant
-from mtrans.study.results import main_metric, pool
+from mtrans.study.results import TransferRow, main_metric, pool
 from mtrans.train.run_folder import RunFolder
-
-
-@dataclass(frozen=True)
-class TransferRow:
-    """One contender, learned on one data set, on some questions of one.
-
-    Attributes:
-        contender: Its label.
-        learned: Data set it was trained on.
-        asked: Data set whose test clips are asked about.
-        regime: ``same scene, new task`` and so on.
-        types: The types of these questions.
-        seeds: The seeds measured.
-        score: On these questions, pooled over seeds.
-        at_home: The same contender trained on `asked`, on the same questions; None where there is
-            no such run.
-    """
-
-    contender: str
-    learned: str
-    asked: str
-    regime: str
-    types: tuple[str, ...]
-    seeds: tuple[int, ...]
-    score: Score
-    at_home: Score | None
 
 
 def transfer_rows(plan: StudyPlan, folder: Path) -> list[TransferRow]:
@@ -144,6 +117,13 @@ def _score(by_seed: Mapping[int, Sequence[Prediction]], types: Sequence[str]) ->
     return next(iter(measure(pooled, [main_metric(pooled)])), None)
 
 
+ABOUT = (
+    "Nothing is trained further. Same task: types of question that were trained on; new scene:"
+    " another world, or clips of another size or length. `trained there` is the same contender"
+    " trained on the clips it is asked about, on the same questions."
+)
+"""What a table of transfer means."""
+
 HEADS = ("contender", "learned on", "asked of", "regime", "types", "score", "trained there")
 
 
@@ -152,9 +132,7 @@ def transfer_markdown(rows: Sequence[TransferRow]) -> str:
     lines = [
         "### transfer: learned on one, asked of all",
         "",
-        "Nothing is trained further. Same task: types of question that were trained on; new scene:"
-        " another world, or clips of another size or length. `trained there` is the same contender"
-        " trained on the clips it is asked about, on the same questions.",
+        ABOUT,
         "",
         f"| {' | '.join((*HEADS[:-1], 'chance', HEADS[-1], 'seeds'))} |",
         "|---" * (len(HEADS) + 2) + "|",
