@@ -193,6 +193,7 @@ def test_what_tempers_confidence_with_few_clips_is_named(tmp_path: Path) -> None
         for name, clips, ece, nll in (
             ("mtrans", 25, 0.3, 1.5),
             ("focal", 25, 0.2, 1.2),
+            ("mtrans", 900, 0.01, 0.05),
             ("mtrans", 600, 0.02, 0.1),
             ("focal", 600, 0.05, 0.2),
         )
@@ -202,14 +203,15 @@ def test_what_tempers_confidence_with_few_clips_is_named(tmp_path: Path) -> None
     study.mkdir(parents=True)
     (study / "calibration.json").write_text(json.dumps({"schema": 1, "points": points}))
     text = page(tmp_path / "results", ANALYSIS)
-    assert "Confidence with few training clips (`talk`)" in text
+    assert "few training clips (`talk`; talk-calibration of docs/RESULTS.md)" in text
     few = "`mtrans`, one temperature fitted on a quarter as many clips"
     assert (
         f"25 training clips: calibration error in points least 10.0 (9.0 to 11.0) of {few}" in text
     )
     assert "most 30.0 (29.0 to 31.0) of `mtrans`; -log p of the right candidate is least" in text
-    assert "600 training clips: calibration error in points least 2.0 (1.0 to 3.0)" in text
     assert f"| {few} | 10.0 (9.0 to 11.0) |  |" in text
+    alone = "900 training clips: calibration error in points 1.0 (0.0 to 2.0) of `mtrans`; -log p"
+    assert f"{alone} of the right candidate 0.050." in text
 
 
 def without_ends(found: Any) -> Any:

@@ -44,8 +44,8 @@ def calibration(document: Found) -> Iterator[Entry]:
         yield title, lines, table, "mtrans study calibration STUDY"
 
 
-def few_clips(document: Found) -> Iterator[Entry]:
-    """What tempers confidence where there are few training clips?"""
+def few_clips(document: Found, study: str) -> Iterator[Entry]:
+    """What tempers confidence where there are few training clips, in the study of that name?"""
     by_data: dict[str, list[Found]] = {}
     for point in document["points"]:
         by_data.setdefault(point["data"], []).append(point)
@@ -68,14 +68,19 @@ def few_clips(document: Found) -> Iterator[Entry]:
                 for name in [pick(there, key=lambda n: there[n]["ece"]["value"])]
             ]
             likely = min(there, key=lambda n: there[n]["nll"]["value"])
+            log = f"{there[likely]['nll']['value']:.3f}"
+            if len(there) == 1:
+                told, best = [f"{_percent(there[likely]['ece'])} of {likely}"], log
+            else:
+                best = f"is least of {likely} ({log})"
             lines.append(
                 f"{clips} training clips: calibration error in points {', '.join(told)}; -log p of"
-                f" the right candidate is least of {likely} ({there[likely]['nll']['value']:.3f})."
+                f" the right candidate {best}."
             )
         table = [["calibration error, points", *(f"{clips} clips" for clips in sizes)]]
         for name, found in rows.items():
             table.append([name, *(_percent(found[c]["ece"]) if c in found else "" for c in sizes)])
-        title = f"Confidence with few training clips (`{data}`)"
+        title = f"Confidence with few training clips (`{data}`; {study} of docs/RESULTS.md)"
         yield title, lines, table, "mtrans study calibration STUDY"
 
 
