@@ -40,7 +40,10 @@ def find_adapter(path: Path) -> tuple[Path | None, RunFolder | None]:
     if (run.adapter / PEFT_FILE).is_file() and not (run.adapter / ADAPTER_FILE).is_file():
         raise CheckpointError(_without_record(run.adapter))
     if not (run.adapter / ADAPTER_FILE).is_file():
-        raise CheckpointError(f"'{path}' holds a run without an adapter folder; run it again")
+        raise CheckpointError(
+            f"'{path}' holds a finished run without its adapter, as `mtrans study restore` makes"
+            " them; to have it trained again, move the folder away first"
+        )
     return run.adapter, run
 
 
