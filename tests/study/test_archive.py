@@ -124,7 +124,7 @@ def test_equal_runs_give_equal_bytes_and_runs_there_are_left(made, plan, tmp_pat
 
 def test_a_restored_run_says_what_it_lacks(made, tmp_path):
     unpack(made[2] / ARCHIVE, tmp_path)
-    with pytest.raises(CheckpointError, match="without its adapter.*move the folder away first"):
+    with pytest.raises(CheckpointError, match=r"without its adapter.*move the folder away first"):
         load_predictor(tmp_path / RUN)
 
 

@@ -72,6 +72,11 @@ def test_every_run_answers_all_sets_and_regimes_are_named(plan, tmp_path):
     assert (
         "| mean | one | two | new scene, new task | a, b |" in (tmp_path / "table.md").read_text()
     )
+    shown = [f"{100 * row.score.value:.1f}" for row in rows]
+    table = (tmp_path / "table.md").read_text()
+    assert "| mean, learned on | asked of one | asked of two |" in table
+    assert f"| one | {shown[0]} | {shown[1]} (both new) |" in table
+    assert f"| two | {shown[2]} (both new) | {shown[3]}, {shown[4]} (new task) |" in table
     lines = list(csv.DictReader(io.StringIO(transfer_csv(rows))))
     assert float(lines[1]["value"]) == pytest.approx(right)
     said: list[str] = []

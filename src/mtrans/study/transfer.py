@@ -134,6 +134,7 @@ def transfer_markdown(rows: Sequence[TransferRow]) -> str:
         "",
         ABOUT,
         "",
+        *_matrices(rows),
         f"| {' | '.join((*HEADS[:-1], 'chance', HEADS[-1], 'seeds'))} |",
         "|---" * (len(HEADS) + 2) + "|",
     ]
@@ -147,6 +148,37 @@ def transfer_markdown(rows: Sequence[TransferRow]) -> str:
     if not rows:
         lines.append("| no run is finished |" + " |" * (len(HEADS) + 1))
     return "\n".join([*lines, ""])
+
+
+MARKS = {
+    "same scene, same task": "",
+    "same scene, new task": " (new task)",
+    "new scene, same task": " (new scene)",
+    "new scene, new task": " (both new)",
+}
+"""Regime -> what stands behind a score in the matrix."""
+
+
+def _matrices(rows: Sequence[TransferRow]) -> list[str]:
+    """Returns a table for each contender: learned on down, asked of across, without intervals."""
+    lines: list[str] = []
+    for contender in dict.fromkeys(row.contender for row in rows):
+        mine = [row for row in rows if row.contender == contender]
+        asked = list(dict.fromkeys(row.asked for row in mine))
+        lines += [f"| {contender}, learned on | {' | '.join(f'asked of {a}' for a in asked)} |"]
+        lines += ["|---" * (len(asked) + 1) + "|"]
+        for learned in dict.fromkeys(row.learned for row in mine):
+            cells = [
+                ", ".join(
+                    f"{shown(row.score.metric, row.score.value)}{MARKS[row.regime]}"
+                    for row in mine
+                    if (row.learned, row.asked) == (learned, there)
+                )
+                for there in asked
+            ]
+            lines += [f"| {learned} | {' | '.join(cells)} |"]
+        lines += [""]
+    return lines
 
 
 def transfer_csv(rows: Sequence[TransferRow]) -> str:
