@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -179,3 +180,27 @@ def test_own_candidates_replace_the_common_ones():
     )
     assert [len(v.candidates) for v in made.variants()] == [2, 1]
     assert made.contenders["paper"].preset == "paper"
+
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda f: f.stem)
+def test_the_plans_of_the_repository_are_plans(file):
+    made = read_plan(file)
+    assert all(
+        made.job(variant, chosen, 0, OUT).plain_settings().train.max_steps
+        for variant in made.variants()
+        for chosen in variant.candidates
+    )
+    assert f"mtrans study run studies/{file.name} --out runs/" in file.read_text()
+
+
+def test_the_page_on_studies_names_every_key_and_its_plan_is_one():
+    page = (ROOT / "docs/studies.md").read_text(encoding="utf-8")
+    example = page.partition("```yaml\n")[2].partition("```")[0]
+    made = plan_from_dict(yaml.safe_load(example))
+    assert made.transfer
+    assert made.budget(made.data[0]) == (4, 800, 96)
+    keys = {field.name for field in dataclasses.fields(StudyPlan)} - {"overrides", "preset"}
+    assert {key for key in keys if f"`{key}`" not in page} == set()
