@@ -45,6 +45,13 @@ def test_run_and_show(mtrans: Command, small: Path, tmp_path: Path) -> None:
     assert "all, over clips" in page
     assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")
 
+    told = mtrans("study", "status", out)
+    assert (told.status, told.out) == (0, "2 of 2 runs finished\n"), told.err
+    (tmp_path / "more.yaml").write_text(yaml.safe_dump({**plan, "seeds": [1, 2]}))
+    told = mtrans("study", "status", out, "--plan", tmp_path / "more.yaml")
+    assert "squares/mtrans/clips-3/seed-2" in told.out
+    assert told.out.endswith("2 of 4 runs finished, 2 not begun\n")
+
     (out / "table.md").unlink()
     again = mtrans("study", "show", out)
     assert again.status == 0, again.err

@@ -59,6 +59,36 @@ def show(
         _show(publish(plan, folder), folder)
 
 
+@study.command("status")
+def status(
+    folder: Annotated[Path, typer.Argument(help="The study's folder.")],
+    plan: Annotated[
+        Path | None, typer.Option(help="A plan that is not in the folder yet, or grew.")
+    ] = None,
+) -> None:
+    """Say how far a study is: which runs are finished, at work, stopped, not begun.
+
+    Also while it runs; changes nothing.
+    """
+    from mtrans.study.grid import in_words
+    from mtrans.study.plan_file import read_plan
+    from mtrans.study.run import load_studies
+    from mtrans.study.states import progress_of, summary
+
+    for planned in [read_plan(plan)] if plan else load_studies(folder):
+        runs = progress_of(planned, folder)
+        made = output.table("run", "state", "step", "training left", text=2)
+        for run in runs:
+            if run.state != "finished":
+                step = "" if run.step is None else f"{run.step} of {run.steps or '?'}"
+                left = "" if run.left is None else in_words(run.left)
+                made.add_row(run.name, run.state, step, left)
+        if made.row_count:
+            output.console().print(made)
+        name = f"{planned.name}: " if planned.name else ""
+        print(f"{name}{summary(runs)}")
+
+
 @study.command("routing")
 def routing(
     folder: Annotated[Path, typer.Argument(help="The study's folder.")],
