@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,12 @@ def test_compare(mtrans: Command, run: Path, plain: Path, small: Path, tmp_path:
     assert "predictions.jsonl against run" in done.out
     assert "McNemar" in done.out
     assert "8 videos" in done.out
+    for name in ("a/seed-0", "b/wide/seed-0"):  # the same name: what tells them apart is said
+        folder = tmp_path / "study" / name
+        folder.mkdir(parents=True)
+        shutil.copy(plain / "predictions.jsonl", folder)
+    both = [tmp_path / "study" / name for name in ("a/seed-0", "b/wide/seed-0")]
+    assert "b/wide against a" in mtrans("compare", *both).out
     one_line_error(mtrans("compare", run), "two or more")
     one_line_error(mtrans("compare", run, tmp_path), "has no predictions.jsonl", "mtrans eval")
 

@@ -141,6 +141,12 @@ def demo(
 
 
 def _names(runs: list[Path]) -> list[str]:
-    """Returns short names that differ."""
+    """Returns short names that differ: paths without the folders that all begin or end with."""
     short = [run.resolve().name for run in runs]
-    return short if len(set(short)) == len(short) else [str(run) for run in runs]
+    if len(set(short)) == len(short):
+        return short
+    parts = [run.resolve().parts for run in runs]
+    for end in (0, -1):
+        while min(map(len, parts)) > 1 and len({part[end] for part in parts}) == 1:
+            parts = [part[1:] if end == 0 else part[:-1] for part in parts]
+    return ["/".join(part) for part in parts]

@@ -122,15 +122,15 @@ def slices_table(scores: Sequence[Score], key: str, title: str) -> Table | None:
 
 
 def comparison_table(rows: Sequence[Comparison], reference: str, other: str) -> Table:
-    """Returns how another run differs from a reference."""
+    """Returns how a run differs from a reference."""
     made = table(
         "metric",
-        f"{reference} {unit_of(rows)}",
-        f"{other} {unit_of(rows)}",
+        f"reference {unit_of(rows)}",
+        f"run {unit_of(rows)}",
         "difference",
         "95 % interval",
         "McNemar p",
-        "right only there / here",
+        "only reference / only run right",
         title=f"{other} against {reference}",
     )
     for c in rows:
