@@ -73,6 +73,22 @@ def test_predictions_of_something_else_are_not_touched(
     assert len(read_jsonl(path)) == 5
 
 
+def test_predictions_of_a_version_with_fewer_settings_are_still_these(
+    predictor: Predictor, samples: list[Sample], tmp_path: Path
+) -> None:
+    path = tmp_path / "predictions.jsonl"
+    evaluate(predictor, samples[:4], path, progress=False)
+    meta = json.loads(meta_path(path).read_text())
+    del meta["settings"]["model"]["queries"]  # did not exist then
+    meta_path(path).write_text(json.dumps(meta))
+    assert evaluate(predictor, samples[:4], path, progress=False).reused == 4
+    for model in ({**meta["settings"]["model"], "queries": 1}, {"of another version": 1}):
+        other = {**meta, "settings": {**meta["settings"], "model": model}}
+        meta_path(path).write_text(json.dumps(other))
+        with pytest.raises(CheckpointError, match="predictions of other settings"):
+            evaluate(predictor, samples[:4], path, progress=False)
+
+
 def test_bad_clips_are_counted(predictor: Predictor, samples: list[Sample], tmp_path: Path) -> None:
     gone = dataclasses.replace(samples[0], id="gone", video=str(tmp_path / "gone.mp4"))
     done = evaluate(predictor, [gone, samples[1]], tmp_path / "p.jsonl", progress=False)

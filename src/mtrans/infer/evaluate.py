@@ -18,14 +18,17 @@ from pathlib import Path
 from typing import Any
 
 from mtrans.core.calibration import Calibration, recalibrated
-from mtrans.core.errors import CheckpointError, ManifestError
+from mtrans.core.errors import CheckpointError, ManifestError, SettingsError
 from mtrans.core.files import append_jsonl, make_folder, read_jsonl, write_text
 from mtrans.core.records import Prediction, Sample
-from mtrans.core.settings import settings_to_dict
+from mtrans.core.settings import settings_of_file, settings_to_dict
 from mtrans.infer.conditions import Condition
 from mtrans.infer.predictor import Errors, Predictor, as_predictor
 from mtrans.train.circumstances import describe_data, now, versions
 from mtrans.train.together import Team, find_team
+
+_DECIDING = ("frames", "prompt", "model")
+"""The settings that decide what is answered."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +213,7 @@ def _identity(predictor: Predictor, samples: Sequence[Sample]) -> dict[str, Any]
         "model": predictor.backbone.name,
         "weights": predictor.backbone.identity,
         "adapter": digest.hexdigest(),
-        "settings": {k: settings[k] for k in ("frames", "prompt", "model")},
+        "settings": {k: settings[k] for k in _DECIDING},
         "max_new_tokens": predictor.max_new_tokens,
         "data": describe_data(samples),
     }
@@ -226,6 +229,8 @@ def _take_up(
         meta = json.loads(meta_path(path).read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError):
         meta = {}
+    if "settings" in meta:
+        meta["settings"] = _as_today(meta["settings"])
     # written only where they are not the usual ones
     optional = ("condition", "cache_dtype", "likelihood")
     names = dict.fromkeys([*identity, *optional])
@@ -242,6 +247,15 @@ def _take_up(
         records = [_calibrated_anew(line, calibration) for line in records]
     _replace(path, records)  # without the line that a kill cut short
     return {record["id"]: record for record in records}
+
+
+def _as_today(settings: dict[str, Any]) -> dict[str, Any]:
+    """Returns settings that an older version may have written, with what did not exist then."""
+    try:
+        made = settings_to_dict(settings_of_file(settings))
+    except SettingsError:  # not anything that this version could have answered under
+        return settings
+    return {name: made[name] for name in _DECIDING}
 
 
 def _calibrated_anew(line: dict[str, Any], calibration: Calibration | None) -> dict[str, Any]:
