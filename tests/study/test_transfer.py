@@ -10,10 +10,10 @@ from dataclasses import replace
 import pytest
 
 from mtrans.data.manifest import read_manifest, write_manifest
-from mtrans.measure.predictions import read_predictions
+from mtrans.measure.predictions import read_predictions, write_predictions
 from mtrans.report.study import build_study
 from mtrans.study.plan_file import plan_from_dict
-from mtrans.study.run import run_study
+from mtrans.study.run import publish, run_study
 from mtrans.study.transfer import transfer_csv, transfer_rows
 from study.conftest import QUICK
 
@@ -87,3 +87,18 @@ def test_every_run_answers_all_sets_and_regimes_are_named(plan, tmp_path):
     run_study(plan, tmp_path, say=said.append)
     assert said[0] == "[1/2] 1 runs found done"
     assert len(transfer_rows(plan, tmp_path)) == 5
+
+
+def test_other_systems_stand_beside_them(plan, tmp_path):
+    run_study(plan, tmp_path, say=print)
+    home = read_predictions(tmp_path / "two/mean/seed-0/predictions.jsonl")
+    write_predictions(tmp_path / "outside/two/image-model/predictions.jsonl", home)
+    results = publish(plan, tmp_path)
+    last = results.transfer[-1]
+    assert (last.contender, last.learned, last.asked) == ("image-model", "nothing here", "two")
+    assert (last.regime, last.types, last.at_home) == ("not trained here", ("a",), None)
+    closed = [p for p in home if p.choices]
+    right = sum(p.choice == p.label for p in closed) / len(closed)
+    assert last.score.value == pytest.approx(right)
+    page = (tmp_path / "table.md").read_text()
+    assert f"| nothing here | {100 * right:.1f} |" in page.partition("| image-model, learned")[2]

@@ -90,9 +90,9 @@ class TransferRow:
         contender: Its label.
         learned: Data set it was trained on.
         asked: Data set whose test clips are asked about.
-        regime: ``same scene, new task`` and so on.
+        regime: ``same scene, new task`` and so on; of other systems, that they are not from here.
         types: The types of these questions.
-        seeds: The seeds measured.
+        seeds: The seeds measured; none of another system.
         score: On these questions, pooled over seeds.
         at_home: The same contender trained on `asked`, on the same questions; None where there is
             no such run.

@@ -32,7 +32,7 @@ from mtrans.study.plan import StudyPlan, Variant
 from mtrans.study.plan_file import read_plan, write_plan
 from mtrans.study.results import Results, write_results
 from mtrans.study.tables import markdown, to_csv
-from mtrans.study.transfer import transfer_csv, transfer_markdown, transfer_rows
+from mtrans.study.transfer import outside_rows, transfer_csv, transfer_markdown, transfer_rows
 from mtrans.train.opening import set_aside
 from mtrans.train.run_folder import RunFolder
 
@@ -113,7 +113,8 @@ def publish(plan: StudyPlan, folder: Path) -> Results:
     """Measures what is there, and writes it as JSON, Markdown and CSV."""
     results = collect(plan, folder)
     if plan.transfer:
-        results = replace(results, transfer=transfer_rows(plan, folder))
+        moved = [*transfer_rows(plan, folder), *outside_rows(results)]
+        results = replace(results, transfer=moved)
     place = tables_of(plan, folder)
     write_results(results, place / "results.json")
     tables = markdown(results)

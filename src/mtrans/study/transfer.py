@@ -24,7 +24,7 @@ from mtrans.study.collect import choose
 from mtrans.study.jobs import Job, elsewhere, measurable
 from mtrans.study.parts import Data
 from mtrans.study.plan import StudyPlan, Variant
-from mtrans.study.results import TransferRow, main_metric, pool
+from mtrans.study.results import Results, TransferRow, main_metric, pool
 from mtrans.train.run_folder import RunFolder
 
 
@@ -62,6 +62,19 @@ def transfer_rows(plan: StudyPlan, folder: Path) -> list[TransferRow]:
                         )
                     )
     return rows
+
+
+def outside_rows(results: Results) -> list[TransferRow]:
+    """Returns the rows of other systems, `mtrans eval BACKBONE` among them, beside the trained."""
+    own = {data.name for data in results.plan.data if not data.clips_of}
+    return [
+        TransferRow(
+            *(row.contender, "nothing here", row.data, OUTSIDE_REGIME),
+            *(tuple(row.types), (), row.overall, None),
+        )
+        for row in results.rows
+        if not row.seeds and row.contender not in results.plan.floors and row.data in own
+    ]
 
 
 def _answers(
@@ -117,6 +130,9 @@ def _score(by_seed: Mapping[int, Sequence[Prediction]], types: Sequence[str]) ->
     return next(iter(measure(pooled, [main_metric(pooled)])), None)
 
 
+OUTSIDE_REGIME = "not trained here"
+"""Regime of another system's answers."""
+
 ABOUT = (
     "Nothing is trained further. Same task: types of question that were trained on; new scene:"
     " another world, or clips of another size or length. `trained there` is the same contender"
@@ -155,6 +171,7 @@ MARKS = {
     "same scene, new task": " (new task)",
     "new scene, same task": " (new scene)",
     "new scene, new task": " (both new)",
+    OUTSIDE_REGIME: "",
 }
 """Regime -> what stands behind a score in the matrix."""
 
