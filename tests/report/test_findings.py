@@ -74,6 +74,13 @@ def page(folder: Path, analysis: dict[str, Any] | None, *studies: dict[str, Any]
     return findings(folder)
 
 
+def test_a_study_of_transfer_is_no_comparison_of_designs(tmp_path: Path) -> None:
+    document = study(("image-model", -0.7, -0.6))
+    assert "What the whole method is worth" in page(tmp_path / "a", ANALYSIS, document)
+    document["plan"]["transfer"] = True
+    assert "What the whole method is worth" not in page(tmp_path / "b", ANALYSIS, document)
+
+
 def test_each_data_set_of_a_study_has_a_finding_of_its_own(tmp_path: Path) -> None:
     document = study(("single", -0.3, -0.2))
     talk = [{**row, "data": "talk", "overall": {**SCORE, "n": 77}} for row in document["rows"]]

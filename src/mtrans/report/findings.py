@@ -158,8 +158,9 @@ def _whole(studies: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
 
 
 def _compared(studies: Sequence[Mapping[str, Any]]) -> Iterator[Compared]:
-    """Yields data sets of studies that compare whole designs."""
-    for document, data in ((d, data) for d in studies for data in d["plan"]["data"]):
+    """Yields data sets of studies that compare whole designs; transfer asks something else."""
+    whole = [d for d in studies if not d["plan"].get("transfer")]
+    for document, data in ((d, data) for d in whole for data in d["plan"]["data"]):
         rows = [r for r in document["rows"] if r["data"] == data["name"] and not r["point"]]
         names = {r["contender"] for r in rows}
         ablation = document["plan"].get("name") == "ablation" or names & set(PARTS)
