@@ -229,7 +229,7 @@ def _take_up(
         meta = json.loads(meta_path(path).read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError):
         meta = {}
-    if "settings" in meta:
+    if isinstance(meta.get("settings"), dict):
         meta["settings"] = _as_today(meta["settings"])
     # written only where they are not the usual ones
     optional = ("condition", "cache_dtype", "likelihood")
