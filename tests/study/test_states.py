@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -51,8 +52,8 @@ def test_what_is_there_and_what_is_not(done):
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no process tells when it began")
-def test_a_run_that_is_not_over(done):
-    plan, folder = done
+def test_a_run_that_is_not_over(done, tmp_path):
+    plan, folder = done[0], shutil.copytree(done[1], tmp_path / "study")
     job = plan.job(plan.variants()[0], {}, 1, folder)
     run = RunFolder(folder / job.name)
     run.path.mkdir()

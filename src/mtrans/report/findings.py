@@ -81,11 +81,8 @@ def findings(folder: Path) -> str:
     """
     studies = [d for d in _read(folder.rglob("results.json")) if d.get("rows")]
     analyses = _read(folder.glob("analysis/*.json"))
-    curves = {
-        path.parent.name: document
-        for path in sorted(folder.glob("*/calibration.json"))
-        for document in _read(iter([path]))
-    }
+    places = sorted(folder.glob("*/calibration.json"))
+    curves = list(zip((path.parent.name for path in places), _read(iter(places)), strict=True))
     if not studies and not analyses:
         raise MTransError(f"'{folder}' holds no results.json and no analysis/*.json")
     parts = [Finding(*f) for d in analyses for f in order(d)]
@@ -93,7 +90,7 @@ def findings(folder: Path) -> str:
     for make in (seeing, routes, worn, calibration, true_maps, strange):
         parts += [Finding(*f) for d in analyses for f in make(d)]
         if make is calibration:
-            parts += [Finding(*f) for name, d in curves.items() for f in few_clips(d, name)]
+            parts += [Finding(*f) for name, d in curves for f in few_clips(d, name)]
     made = "".join(_made(d) for d in analyses)
     return HEAD + made + "".join(_text(n, part) for n, part in enumerate(parts, 1))
 

@@ -50,6 +50,7 @@ def progress_of(plan: StudyPlan, folder: Path) -> list[Progress]:
 
     Raises:
         CheckpointError: A run.json is damaged.
+        SettingsError: A contender's settings contradict each other.
     """
     found = []
     for seed in plan.seeds:
