@@ -179,3 +179,24 @@ def test_files_from_before_a_setting_mean_what_was_done_then():
     for key, value in idle.items():
         elsewhere = settings_of_file({**old, key: value})  # it has no effect there
         assert elsewhere.model.position_order == load_settings().model.position_order
+
+
+def test_preset_paper_is_what_its_authors_state():
+    model, lora = load_settings(preset="paper").model, load_settings(preset="paper").lora
+    stated = {
+        "connector": "mqt",
+        "mqt": True,
+        "fusion": "early",
+        "qformer_text": "context",
+        "llm_text": "question",
+        "temporal_tokens": "queries",
+        "temporal_gate": "none",
+        "temporal_position": "absolute",
+        "routing": "both",
+        "routing_form": "hadamard",
+        "patch_mixing": 0,
+        "pool": "mean",
+        "queries": None,
+    }
+    assert {name: getattr(model, name) for name in stated} == stated
+    assert (lora.rank, lora.targets) == (8, ("query", "value"))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import get_args
 
 import pytest
 import torch
 
 from models.tiny_random import tiny_config
 from mtrans.core.settings import LoraSettings, ModelSettings, load_settings
+from mtrans.core.settings.fields import ConnectorName
 from mtrans.models.budget import count_trained, fit_budget, nearest
 from mtrans.models.loading import read_config
 from mtrans.models.lora import attach_adapter, trained_formula
@@ -50,6 +52,13 @@ def test_a_budget_is_met_as_nearly_as_it_can_be(name):
     assert off(value) < 0.2 * 90_000
     assert fit_budget(settings) == settings
     assert fit_budget(load_settings()) == load_settings()
+
+
+@pytest.mark.parametrize("name", get_args(ConnectorName))
+def test_any_design_can_be_sized(name):
+    settings = fit_budget(load_settings(baseline=name, values={"model.budget": 90_000}))
+    found = count_trained(read_config("tiny"), settings.model, settings.lora)
+    assert found == pytest.approx(90_000, rel=0.15)
 
 
 def test_nothing_is_drawn_to_count():

@@ -37,6 +37,23 @@ def test_shared_frames_change_nothing(name):
     assert seen == ([6, 12] if name == "pixel_values" else [])
 
 
+@pytest.mark.parametrize("connector", ["aim", "st_adapter"])
+def test_a_design_inside_the_vit_runs_it_once_a_clip(connector):
+    model = tiny_video_model(ModelSettings(connector=connector)).eval()
+    few, whole = shared_and_whole(model, "pixel_values")
+    few["frame_mask"][0, -1] = False
+    whole["frame_mask"][[0, 3], -1] = False
+    seen = []
+    hook = model.vision_model.embeddings.register_forward_hook(
+        lambda module, args, out: seen.append(len(out))
+    )
+    with torch.no_grad():
+        torch.testing.assert_close(model(**few).loss, model(**whole).loss)
+    hook.remove()
+    assert seen[0] == 6
+    assert seen[-1] == 12
+
+
 def saved_bytes(model, batch):
     """Memory that the forward pass keeps for the backward pass, each storage once."""
     kept = {}

@@ -103,6 +103,21 @@ def test_frozen_parts_drop_nothing_while_the_rest_trains(llm, recompute):
     assert not any(module.training for module in adapted.eval().modules())
 
 
+@pytest.mark.parametrize("name", ["video_qformer", "aim", "st_adapter", "mqt"])
+def test_a_frozen_q_former_drops_nothing(name):
+    config = tiny_config()
+    config.qformer_config.hidden_dropout_prob = 0.5
+    config.qformer_config.attention_probs_dropout_prob = 0.5
+    torch.manual_seed(0)
+    model = VideoInstructBlip(config, settings=ModelSettings(connector=name))
+    adapted = attach_adapter(model, LoraSettings(dropout=0.0)).train()
+    batch = tiny_batch(model, frames=3, answer=2)
+    assert model.qformer.training == (name == "mqt")  # LoRA pairs are on it
+    same = torch.equal(adapted(**batch).loss, adapted(**batch).loss)
+    assert same == (name != "mqt")
+    assert model.connecting.training
+
+
 def test_every_trained_parameter_takes_part():
     """Distributed training waits for the gradient of every trained parameter."""
     for settings in SETTINGS.values():

@@ -46,7 +46,20 @@ def test_adapt_and_answer(
     assert again.log_likelihoods == pytest.approx(answers[0].log_likelihoods, abs=1e-4)
 
 
-def test_a_budget_is_spent_and_written_down(small: Path, tmp_path: Path) -> None:
+def test_a_budget_that_is_missed_is_told(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    samples = read_manifest(small / "train.jsonl")[:4]
+    settings = settings_of(small, "mqt", **{"model.budget": 10, "train.max_steps": 1})
+    run = adapt(settings, samples, None, tmp_path / "run", progress=False)
+    trained = run.info()["cost"]["trained_parameters"]
+    said = capsys.readouterr().err
+    assert f"model.budget=10: model.connector=mqt trains {trained:,} parameters" in said
+
+
+def test_a_budget_is_spent_and_written_down(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     samples = read_manifest(small / "train.jsonl")[:4]
     settings = settings_of(small, "mqt", **{"model.budget": 30_000, "train.max_steps": 1})
     run = adapt(settings, samples, None, tmp_path / "run", progress=False)
@@ -54,6 +67,7 @@ def test_a_budget_is_spent_and_written_down(small: Path, tmp_path: Path) -> None
     rank = run.settings().lora.rank
     assert rank != settings.lora.rank
     assert read_adapter(run.adapter).lora.rank == rank
+    assert "model.budget=" not in capsys.readouterr().err
     # asked again, the run is found finished: the same rank is chosen
     adapt(settings, samples, None, tmp_path / "run", progress=False)
     other = settings_of(small, "mqt", **{"model.budget": 30_001, "train.max_steps": 1})

@@ -60,8 +60,12 @@ TAIL = """\
   as much, and the run says so.
 - `memory_bank` remembers `model.memory` frames (4); it differs from a plain look back only where a
   clip has more.
-- `vision`, `fusion` and the text routes act on all; the other switches of `model.*` on `mqt`
-  alone.
+- `vision`, `fusion`, `queries` and the text routes act on all that ask the Q-Former; `width`,
+  `memory`, `max_frames` and `budget` where this page names them or a position needs them; the other
+  switches of `model.*` on `mqt` alone, and say nothing elsewhere.
+- Not all that is trained can learn: of `text` about half has no frame to learn from, of `single` a
+  third nothing to compare in time. With up to four frames `hcrn` has one clip, so its second level
+  has nothing to relate.
 
 ## Equal numbers of trained parameters
 
@@ -69,6 +73,13 @@ The designs train from thirty thousand to half a million parameters on `tiny`. `
 turns the dial of each (`lora.rank`, or `model.width`) until its number comes closest; the run's
 settings hold what was chosen, `run.json` and every study's table the number itself. In a plan:
 `set: {model.budget: 150000}`, or `vary: {model.budget: [50000, 150000, 500000]}` for curves.
+
+The nearest is not always near, and a run says so where it is off by more than a twentieth: width
+goes in steps of eight where attention needs whole heads (whose number changes with it), a
+classifier grows with the answers of the training data, and some parts no dial reaches. On
+InstructBLIP with Vicuna 7B `stc` trains 17 million at least (a layer between the LLM's widths),
+`mqt` 0.8. LoRA is scaled by `lora.alpha` / `lora.rank` with alpha as it is, as its authors do: a
+larger rank also means smaller steps for each pair.
 
 ## Other systems
 

@@ -18,7 +18,7 @@ def hold_still(part: nn.Module) -> None:
     (`train.gradient_checkpointing`) only in such layers; dropout of their own (OPT) is set to 0.
 
     Args:
-        part: ViT or LLM.
+        part: ViT, LLM or Q-Former.
     """
     part.eval()
     for layer in part.modules():

@@ -75,9 +75,13 @@ class OwnAnswersMixin(Base):
         total = scores.new_zeros(())
         for row, label in zip(scores, labels, strict=True):
             place = self._class_of(label[label != -100])
-            total = total - (UNKNOWN if place is None else row[place])
+            total = total + (-UNKNOWN if place is None else self._class_loss(row, place))
         count = (labels != -100).sum().clamp(min=1) if num_items is None else num_items
         return total / count, scores
+
+    def _class_loss(self, row: Tensor, place: int) -> Tensor:
+        """Cross-entropy of the right class, smoothed or focal as the run wants it."""
+        return cast(Tensor, self._loss(row[None], torch.tensor([place], device=row.device), 1))
 
     def _own_choices(
         self, choices: Sequence[Sequence[Sequence[int] | Tensor]], asked: ModelInputs

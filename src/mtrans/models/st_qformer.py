@@ -188,7 +188,7 @@ class SpatialTemporalLayer(nn.Module):
         if bias is not None:
             bias = bias.repeat_interleave(frames, dim=0)
         mixed = routed_attention(
-            query, key, value, bias=bias, routing=mixture, dropout=self._drop()
+            query, key, value, bias=bias, routing=mixture, dropout=self._drop(inner)
         )
         mixed = rearrange(mixed, "(b t) h n d -> b t n (h d)", t=frames)
         return close(layer.attention.output, mixed, asking)
@@ -206,7 +206,7 @@ class SpatialTemporalLayer(nn.Module):
             routing.temporal = alpha
             masks = clip.temporal_masks[: alpha.shape[-1]]
             mixture = Routing(alpha, masks, self.settings.routing_form)
-        block = self.temporal(x, bias=bias, routing=mixture, dropout=self._drop())
+        block = self.temporal(x, bias=bias, routing=mixture, dropout=self._drop(self))
         if self.temporal_gate is None:
             return cast(Tensor, block)
         return cast(Tensor, self.temporal_gate(x, block))
@@ -223,7 +223,7 @@ class SpatialTemporalLayer(nn.Module):
             key = rearrange(inner.key(clip.seen), "f p (h d) -> f h p d", h=heads)
             value = rearrange(inner.value(clip.seen), "f p (h d) -> f h p d", h=heads)
             bias = clip.patch_bias
-            mixed = routed_attention(query, key, value, bias=bias, dropout=self._drop())
+            mixed = routed_attention(query, key, value, bias=bias, dropout=self._drop(inner))
             mixed = rearrange(mixed, "f h q d -> f q (h d)")
         mixed = rearrange(mixed, "(b t) q c -> b t q c", t=frames)
         return close(attention.output, mixed, queries)
@@ -246,11 +246,12 @@ class SpatialTemporalLayer(nn.Module):
             value,
             inner.value.bias,
             mixed=clip.mixed,
-            dropout=self._drop(),
+            dropout=self._drop(inner),
         )
 
-    def _drop(self) -> float:
-        return self.dropout if self.training else 0.0
+    def _drop(self, attention: nn.Module) -> float:
+        """Of an attention's weights; nothing where it is frozen and held still."""
+        return self.dropout if attention.training else 0.0
 
 
 class SpatialTemporalQFormer(Connector):

@@ -133,10 +133,13 @@ class VideoLMM(AnsweringMixin, ScoringMixin, OwnAnswersMixin):
         return loaded
 
     def train(self, mode: bool = True) -> Self:
-        """As torch's own, but a frozen ViT or LLM drops nothing; the Q-Former follows the mode."""
+        """As torch's own, but a frozen ViT, LLM or Q-Former drops nothing.
+
+        A Q-Former with LoRA pairs follows the mode, and so do a connector's own parts.
+        """
         super().train(mode)
         if mode:
-            for part in (self.vision_model, self.language_model):
+            for part in (self.vision_model, self.language_model, self.qformer):
                 if is_frozen(part):
                     hold_still(part)
         return self
@@ -238,9 +241,9 @@ class VideoLMM(AnsweringMixin, ScoringMixin, OwnAnswersMixin):
         if mask is None:
             mask = torch.ones(batch, frames, dtype=torch.bool, device=patches.device)
         pixels = self._pixels(inputs) if self.needs_pixels else None
-        if (rows := inputs.clip_rows) is not None:  # the ViT saw each clip once
+        clip_mask = mask.bool()
+        if (rows := inputs.clip_rows) is not None:  # the ViT sees each clip once
             patches, times, mask = patches[rows], times[rows], mask[rows]
-            pixels = pixels[rows] if pixels is not None else None
         reads = self.reads_qformer_text
         return ClipBatch(
             qformer=self.qformer,
@@ -251,6 +254,8 @@ class VideoLMM(AnsweringMixin, ScoringMixin, OwnAnswersMixin):
             input_ids=inputs.qformer_input_ids if reads else None,
             attention_mask=inputs.qformer_attention_mask if reads else None,
             pixels=pixels,
+            pixel_mask=clip_mask if pixels is not None else None,
+            clip_rows=rows,
             vision=self.vision_model,
         )
 

@@ -24,6 +24,7 @@ from mtrans.core.settings import RunSettings
 from mtrans.data.dataset import ClipDataset
 from mtrans.models.budget import fit_budget
 from mtrans.models.loading import Backbone
+from mtrans.models.lora import trainable_parameters
 from mtrans.train.adapter import fresh_backbone
 from mtrans.train.building import build_trainer
 from mtrans.train.circumstances import describe_data
@@ -94,6 +95,23 @@ def adapt(
     return run
 
 
+def note_budget(settings: RunSettings, backbone: Backbone, show: bool) -> None:
+    """Says so where `model.budget` is missed by more than a twentieth."""
+    wanted = settings.model.budget
+    if wanted is None:
+        return
+    found = trainable_parameters(backbone.model)["total"]
+    if abs(found - wanted) > wanted / 20:
+        words = "the nearest its size can be turned to"
+        if backbone.base.answers_itself:
+            words = "its classifier grows with the answers of the training data"
+        say(
+            f"model.budget={wanted:,}: model.connector={settings.model.connector} trains {found:,}"
+            f" parameters, {words}",
+            show,
+        )
+
+
 def _adapt(
     settings: RunSettings,
     where: Where,
@@ -108,6 +126,7 @@ def _adapt(
     if backbone.base.needs_pixels and settings.train.use_cache:
         words = f"model.connector={settings.model.connector} works inside the ViT"
         say(f"{words}: the ViT runs in every step, the feature cache is not used", where.team.main)
+    note_budget(settings, backbone, where.team.main)
     started = time.monotonic()
     samples = [*train, *(val or ())]
     try:

@@ -9,8 +9,9 @@ import torch
 
 from models.tiny_random import tiny_batch, tiny_image_model, tiny_video_model
 from mtrans.core.errors import SettingsError
-from mtrans.core.settings import BASELINES, LoraSettings, ModelSettings, load_settings
+from mtrans.core.settings import BASELINES, PRESETS, LoraSettings, ModelSettings, load_settings
 from mtrans.core.settings.fields import ConnectorName
+from mtrans.models.answering import LossForm
 from mtrans.models.connectors import CONNECTORS
 from mtrans.models.connectors.base import Connector
 from mtrans.models.inputs import ModelInputs
@@ -110,6 +111,11 @@ def test_visual_tokens_are_as_many_as_it_says(name, family):
         assert tokens.shape == (2, model.visual_tokens(frames), 32)
 
 
+ALIKE = (".layers.0.temporal_position.", ".layers.0.temporal.query.", ".layers.0.temporal.key.")
+"""Before the first cross-attention all frames of a clip are the same to `mqt`: no order to learn,
+and nothing to choose between."""
+
+
 @EVERY
 @FAMILIES
 def test_gradients_reach_exactly_what_it_trains(name, family):
@@ -123,13 +129,7 @@ def test_gradients_reach_exactly_what_it_trains(name, family):
     assert trained == whole | pairs
     assert bool(pairs) == CONNECTORS.get(name).has_lora
     dead = [n for n, p in model.named_parameters() if n in trained and not _alive(p)]
-    # before the first cross-attention all frames of a clip are the same to `mqt`: no order to
-    # learn, and nothing to choose between
-    alike = [
-        ".layers.0.temporal_position.",
-        *(f".layers.0.temporal.{n}." for n in ("query", "key")),
-    ]
-    assert not [n for n in dead if name != "mqt" or not any(part in n for part in alike)]
+    assert not [n for n in dead if name != "mqt" or not any(part in n for part in ALIKE)]
     assert all(p.grad is None for n, p in model.named_parameters() if n not in trained)
     parts = [m for n, m in model.named_modules() if isinstance(m, TrainedWhole)]
     assert name == "mqt" or parts
@@ -384,10 +384,18 @@ def test_eight_clips_are_learnt_by_heart(name):
 
 SWITCHES = [name for name in BASELINES if name not in NAMES]
 
+TEMPORAL = (".temporal.", ".temporal_position.", ".temporal_router.")
+UNMOVED = {
+    "text": (*TEMPORAL, ".crossattention.", ".cross."),
+    "single": TEMPORAL,
+}
+"""Of what a control trains, the parts that may have nothing to learn from."""
 
-@pytest.mark.parametrize("name", SWITCHES)
+
+@pytest.mark.parametrize("name", [*SWITCHES, *PRESETS])
 def test_contenders_that_are_switches_keep_the_contract(name, tmp_path):
-    switches = load_settings(baseline=name).model
+    named = {"preset": name} if name in PRESETS else {"baseline": name}
+    switches = load_settings(**named).model
     frames = 1 if name == "single" else 3
     tiny_image_model().save_pretrained(tmp_path / "base")
 
@@ -397,13 +405,14 @@ def test_contenders_that_are_switches_keep_the_contract(name, tmp_path):
     torch.manual_seed(0)
     model = attach_adapter(fresh(), LORA)
     batch = labelled(model, frames=frames)
-    model.train()(**batch).loss.backward()
-    trained = {n for n, p in model.named_parameters() if p.requires_grad}
+    wake(model, scale=0.1).train()(**batch).loss.backward()
+    trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
     assert all(".modules_to_save." in n or "lora_" in n for n in trained)
-    reached = {n for n, p in model.named_parameters() if p.grad is not None}
-    assert reached
-    assert reached <= trained
-    model.zero_grad()
+    dead = {n for n, p in trained.items() if not _alive(p)}
+    stray = {n for n in dead if not any(part in n for part in (*UNMOVED.get(name, ()), *ALIKE))}
+    assert not stray
+    assert dead or name not in UNMOVED
+    model = attach_adapter(fresh(), LORA)
     learnt = share_learnt(model, frames)
     if name == "text":  # the control: no clip, and the same question for all
         assert learnt < 1
@@ -417,6 +426,23 @@ def test_contenders_that_are_switches_keep_the_contract(name, tmp_path):
 
 
 HEADS = [name for name in NAMES if CONNECTORS.get(name).answers_itself]
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_classifier_is_trained_with_the_loss_a_run_wants(name):
+    model = knowing(tiny_video_model(settings(name)))
+    batch = labelled(model, frames=4)
+    scores = model(**{k: v for k, v in batch.items() if k != "labels"}).logits
+    right = torch.tensor([ANSWERS.index(a.tolist()) for a in batch["labels"][:, -2:]])
+    plain = model.train()(**batch).loss * 4  # two answers of two tokens
+    close(plain, torch.nn.functional.cross_entropy(scores, right, reduction="sum"))
+    model.loss_form = LossForm(label_smoothing=0.3)
+    smooth = {"reduction": "sum", "label_smoothing": 0.3}
+    close(model(**batch).loss * 4, torch.nn.functional.cross_entropy(scores, right, **smooth))
+    model.loss_form = LossForm(focal_gamma=2.0)
+    p = scores.gather(1, right[:, None]).exp()
+    close(model(**batch).loss * 4, (-p.log() * (1 - p) ** 2).sum())
+    close(model.eval()(**batch).loss * 4, plain)
 
 
 @pytest.mark.parametrize("llm", ["llama", "t5"])

@@ -61,7 +61,7 @@ class ModelSettings:
 
     vision: bool = True
     """False replaces every patch feature by zeros: the text-only control, with the same
-    parameters and the same budget as the full model."""
+    parameters as the full model (those that only frames can move stay as they start)."""
 
     connector: ConnectorName = "mqt"
     """What makes frames into visual tokens (docs/connectors.md). `mqt` is the method with all its
@@ -118,7 +118,7 @@ class ModelSettings:
     """UniFusion: text takes part in the Q-Former from the first layer; paper: early."""
 
     qformer_text: TextRoute = "both"
-    """Which text the Q-Former reads; paper: context (sarcasm), question elsewhere."""
+    """Which text the Q-Former reads; paper: context. Where a question has none, the question."""
 
     llm_text: TextRoute = "both"
     """Which text the LLM reads; paper: question."""

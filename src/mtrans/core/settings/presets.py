@@ -19,6 +19,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "model.routing": "both",
         "model.routing_form": "hadamard",
         "model.pool": "mean",
+        "model.qformer_text": "context",
         "model.llm_text": "question",
         "train.learning_rate": 1e-4,
         "train.batch_size": 2,

@@ -43,7 +43,9 @@ class ClipBatch:
         input_ids: int[B, L] text of the Q-Former, or None.
         attention_mask: [B, L], 0 where text is padding, or None.
         patch_mask: bool[B, T, P], False where a patch is not to be looked at; None shows all.
-        pixels: float[B, T, 3, H, W], for a connector that needs them.
+        pixels: float[N, T, 3, H, W], each of the N clips once, for a connector that needs them.
+        pixel_mask: bool[N, T], as `frame_mask` of those.
+        clip_rows: int[B], which of the N clips a row asks about; None where B is N.
         vision: The frozen ViT, for a connector that needs pixels.
     """
 
@@ -56,6 +58,8 @@ class ClipBatch:
     attention_mask: Tensor | None = None
     patch_mask: Tensor | None = None
     pixels: Tensor | None = None
+    pixel_mask: Tensor | None = None
+    clip_rows: Tensor | None = None
     vision: Any = None
 
     def but(self, **changes: Any) -> ClipBatch:

@@ -141,7 +141,8 @@ class Crossing(TrainedWhole):
 
 def frame_features(clips: ClipBatch) -> Tensor:
     """Sums up each frame: float[B, T, 2 Cv], CLS and the mean over patches."""
-    patches = clips.patches
+    # what changes between frames is a small difference of large numbers
+    patches = clips.patches.to(torch.promote_types(clips.patches.dtype, torch.float32))
     return torch.cat([patches[:, :, 0], patches[:, :, 1:].mean(dim=2)], dim=-1)
 
 

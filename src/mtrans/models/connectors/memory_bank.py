@@ -7,7 +7,8 @@
 
 Source: He et al., "MA-LMM: Memory-Augmented Large Multimodal Model for Long-Term Video
 Understanding", CVPR 2024: visual and query memory banks, merging by cosine similarity at each
-place, learned positions of frames. Ours: LoRA pairs in place of training the Q-Former; the memory
+place, learned positions of frames. Ours: LoRA pairs in place of training the Q-Former; queries
+alone are remembered, as the paper says (the authors' code keeps a block's words too); the memory
 stands beside the present frame and lets gradients through.
 """
 

@@ -4,9 +4,10 @@
 
 Source: Pan et al., "ST-Adapter: Parameter-Efficient Image-to-Video Transfer Learning", NeurIPS
 2022: one adapter before each layer's attention, depthwise 3 x 1 x 1 kernels, bottleneck of half the
-width, CLS left out. Ours: the way up starts at zero, so that it begins as the image model; the
-frozen Q-Former reads the frames, one by one, and the mean of its queries goes to the frozen LLM,
-where the original trains a classifier.
+width, CLS left out; it begins as the image model. Ours: it does so by a way up that is zero, where
+the authors' code has a convolution that is zero (their variant of one adapter a layer stands before
+the MLP); the frozen Q-Former reads the frames, one by one, and the mean of its queries goes to the
+frozen LLM, where the original trains a classifier.
 """
 
 from __future__ import annotations

@@ -56,13 +56,16 @@ class VitConnector(Connector):
         Returns:
             float[B, Q, C], the mean over frames.
         """
-        assert clips.pixels is not None
-        frames = clips.frame_mask.shape[1]
-        x = clips.vision.embeddings(rearrange(clips.pixels, "b t c h w -> (b t) c h w"))
+        pixels, mask = clips.pixels, clips.pixel_mask
+        assert pixels is not None
+        assert mask is not None
+        frames = mask.shape[1]
+        x = clips.vision.embeddings(rearrange(pixels, "b t c h w -> (b t) c h w"))
         x = self.begin(rearrange(x, "(b t) p c -> b t p c", t=frames))
         for index, layer in enumerate(clips.vision.encoder.layers):
-            x = self.layer(index, layer, x, clips.frame_mask)
+            x = self.layer(index, layer, x, mask)
         x = clips.vision.post_layernorm(x)
+        x = x if clips.clip_rows is None else x[clips.clip_rows]
         queries = self.frames(clips.but(patches=x)).tokens
         queries = rearrange(queries, "b (t q) c -> b t q c", q=self.queries)
         return Visual(masked_mean(queries, clips.frame_mask))
