@@ -53,12 +53,15 @@ class PatchMixing(TrainedWhole):
     Args:
         width: ViT width `Cv`.
         inner: Channels `r`.
+        step: Frames from a patch to its neighbours in time.
     """
 
-    def __init__(self, width: int, inner: int):
+    def __init__(self, width: int, inner: int, step: int = 1):
         super().__init__()
         self.down = nn.Linear(width, inner)
-        self.convolution = nn.Conv3d(inner, inner, 3, padding=1, groups=inner)
+        self.convolution = nn.Conv3d(
+            inner, inner, 3, padding=(step, 1, 1), dilation=(step, 1, 1), groups=inner
+        )
         self.up = nn.Linear(inner, width, bias=False)
         self.reset_parameters()
 

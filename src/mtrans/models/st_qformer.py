@@ -293,7 +293,8 @@ class SpatialTemporalQFormer(Connector):
             else None
         )
         inner = settings.patch_mixing
-        self.mixing = PatchMixing(self.vision_width, inner) if inner else None
+        step = settings.patch_mixing_step
+        self.mixing = PatchMixing(self.vision_width, inner, step) if inner else None
         self.attention_pool = AttentionPool(width) if settings.pool == "attention" else None
         timed = {"spread": SpreadPool, "moments": MomentsPool}.get(settings.pool)
         self.spread_pool = timed(width, self.queries) if timed is not None else None

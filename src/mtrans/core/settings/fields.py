@@ -114,6 +114,9 @@ class ModelSettings:
     Q-Former looks at it, so that small motion is seen; training starts next to the image model.
     0 is off (paper); preset `mtrans` has 32."""
 
+    patch_mixing_step: int = 1
+    """Frames from a patch to the neighbours in time that it is mixed with."""
+
     fusion: Literal["early", "none"] = "early"
     """UniFusion: text takes part in the Q-Former from the first layer; paper: early."""
 

@@ -146,12 +146,13 @@ def neighbours(grid: Tensor, convolution: nn.Conv3d) -> Tensor:
 
     Args:
         grid: float[B, T, C, g, g].
-        convolution: Its weights float[C, 1, 3, 3, 3]; all around is padded with zeros.
+        convolution: Its weights float[C, 1, 3, 3, 3]; all around is padded with zeros. Its
+            dilation over time is how many frames away a neighbour is.
 
     Returns:
         float[B, T, C, g, g].
     """
-    frames = grid.shape[1]
+    frames, step = grid.shape[1], convolution.dilation[0]
     x = rearrange(grid, "b t c y x -> (b t) c y x")
     before, now, after = (
         rearrange(
@@ -161,9 +162,9 @@ def neighbours(grid: Tensor, convolution: nn.Conv3d) -> Tensor:
         )
         for tap in convolution.weight.unbind(dim=2)
     )
-    later, earlier = (0, 0, 0, 0, 0, 0, 1, 0), (0, 0, 0, 0, 0, 0, 0, 1)
-    moved = now + nn.functional.pad(before, later)[:, :-1]
-    moved = moved + nn.functional.pad(after, earlier)[:, 1:]
+    later, earlier = (0, 0, 0, 0, 0, 0, step, 0), (0, 0, 0, 0, 0, 0, 0, step)
+    moved = now + nn.functional.pad(before, later)[:, :-step]
+    moved = moved + nn.functional.pad(after, earlier)[:, step:]
     bias = cast(Tensor, convolution.bias).to(moved.dtype)
     return moved + rearrange(bias, "c -> c 1 1")
 
