@@ -32,12 +32,23 @@ def there(frames, clips=2):
     return torch.ones(clips, frames, dtype=torch.bool)
 
 
+@pytest.mark.parametrize("step", [1, 2, 7])
 @pytest.mark.parametrize("frames", [1, 2, 5])
-def test_neighbours_are_those_of_the_convolution(frames):
-    layer = nn.Conv3d(INNER, INNER, 3, padding=1, groups=INNER).double()
+def test_neighbours_are_those_of_the_convolution(frames, step):
+    far = {"padding": (step, 1, 1), "dilation": (step, 1, 1)}
+    layer = nn.Conv3d(INNER, INNER, 3, groups=INNER, **far).double()
     x = torch.randn(2, frames, INNER, SIDE, SIDE, dtype=torch.float64)
     expected = layer(x.transpose(1, 2)).transpose(1, 2)
     torch.testing.assert_close(neighbours(x, layer), expected)
+
+
+def test_a_step_is_how_far_away_neighbours_are():
+    model = PatchMixing(WIDTH, INNER, step=2).double()
+    x = patches(5)
+    plain = model(x, there(5)).low
+    x[:, 2] += 1.0
+    moved = (model(x, there(5)).low - plain).abs().amax(dim=(0, 2, 3)) > 1e-12
+    assert moved.tolist() == [True, False, True, False, True]
 
 
 def test_it_starts_next_to_the_image_model():
