@@ -34,6 +34,16 @@ def new_pages(call: str) -> int:
     return int(out.stdout)
 
 
+@LINUX
+def test_a_peak_can_start_anew():
+    block = np.ones(2**25)
+    del block
+    before = memory.memory_of_process()[1]
+    if not memory.forget_peak():
+        pytest.skip("this system lets no process forget its peak")
+    assert memory.memory_of_process()[1] < before - 2**27
+
+
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
 def test_what_was_freed_is_used_again():
     assert new_pages("keep_freed_memory()") < 100

@@ -45,6 +45,19 @@ def test_pairing_narrows_the_interval_and_equal_runs_differ_by_nothing():
     assert (apart.difference, apart.low, apart.high, apart.p) == (0, 0, 0, 1)
 
 
+def test_videos_that_only_one_side_knows_are_drawn_as_a_whole():
+    first = [
+        dataclasses.replace(p, video=f"v{i % 40}")
+        for i, p in enumerate(random_choices(400, 0.6, 0))
+    ]
+    right = [p if i % 3 else dataclasses.replace(p, choice=p.label) for i, p in enumerate(first)]
+    second = [dataclasses.replace(p, video=None) for p in right]
+    here = compare(first, second, metrics=["accuracy"])[0]
+    back = compare(second, first, metrics=["accuracy"])[0]
+    assert here.clusters == back.clusters == 40
+    assert (here.low, here.high) == pytest.approx((-back.high, -back.low))
+
+
 def test_open_answers_are_compared_too():
     first = [open_prediction(i, "red ball", "red box") for i in range(20)]
     second = [open_prediction(i, "red ball", "red ball") for i in range(20)]

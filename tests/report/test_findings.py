@@ -112,7 +112,7 @@ def test_use_of_order_and_routes_follow_their_numbers(tmp_path: Path) -> None:
     text = page(tmp_path / "a", ANALYSIS)
     assert "`mtrans` uses the order of frames: reversed, +50.0 points (30.0 to 70.0)" in text
     assert "(seed 2 +50.0)" in text
-    assert "the unbounded one, from the start" in text
+    assert "the unbounded one, at the first logged step" in text
     other = copy.deepcopy(ANALYSIS)
     other["contenders"]["mtrans"]["temporal"]["rows"][0]["low"] = -0.1
     other["contenders"]["mtrans"]["routing"] = {"0": [[0.6], [0.1]]}

@@ -14,7 +14,7 @@ import pytest
 from mtrans.core.errors import CheckpointError
 from mtrans.infer.predictor import load_predictor
 from mtrans.measure.predictions import read_predictions
-from mtrans.study.archive import ARCHIVE, pack, unpack
+from mtrans.study.archive import ARCHIVE, _each_line, pack, unpack
 from mtrans.study.jobs import StudyError
 from mtrans.study.keep import finished_runs, keep
 from mtrans.study.run import run_study
@@ -49,6 +49,11 @@ def test_a_restored_study_has_the_same_tables_and_runs_nothing(made, plan, tmp_p
         assert (a.id, a.question, a.choice, a.answer) == (b.id, b.question, b.choice, b.answer)
         if a.log_likelihoods is not None:
             assert b.log_likelihoods == pytest.approx(a.log_likelihoods, abs=1e-5)
+
+
+def test_a_text_may_hold_other_ends_of_lines():
+    line = json.dumps({"id": "1", "answer": "a\u2028b\x85c"}, ensure_ascii=False) + "\n"
+    assert _each_line(2 * line, str) == 2 * line
 
 
 def test_a_plan_that_grew_runs_what_is_new_beside_it(made, make_plan, tmp_path):

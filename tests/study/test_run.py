@@ -113,11 +113,14 @@ def test_another_budget_in_the_same_folder_is_refused(study, plan):
         run_study(replace(plan, steps=3), folder)
 
 
-def test_lost_answers_are_given_again_and_a_part_is_measured_meanwhile(study, plan, tmp_path):
+@pytest.mark.parametrize("cut", [False, True])
+def test_lost_answers_are_given_again_and_a_part_is_measured_meanwhile(study, plan, tmp_path, cut):
     folder = tmp_path / "study"
     shutil.copytree(study[0], folder)
     lost = folder / "squares/text/rate-0.002-seed-1"
-    (lost / "predictions.jsonl").unlink()
+    file = lost / "predictions.jsonl"
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2]) if cut else file.unlink()
     part = collect(plan, folder)
     assert part.missing == ["squares/text/rate-0.002-seed-1"]
     assert part.rows[1].seeds == [0]

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -87,6 +88,24 @@ def test_every_run_answers_all_sets_and_regimes_are_named(plan, tmp_path):
     run_study(plan, tmp_path, say=said.append)
     assert said[0] == "[1/2] 1 runs found done"
     assert len(transfer_rows(plan, tmp_path)) == 5
+
+
+def test_without_the_clips_that_were_trained_on_nothing_is_said_of_the_task(
+    plan, tmp_path, monkeypatch
+):
+    run_study(plan, tmp_path, say=print)
+    there = {(r.learned, r.asked, r.regime) for r in transfer_rows(plan, tmp_path)}
+    for manifest in {d.train for d in plan.data}:
+        monkeypatch.setattr(
+            Path, "exists", lambda p, old=Path.exists, m=manifest: str(p) != m and old(p)
+        )
+    rows = {(r.learned, r.asked, r.regime) for r in transfer_rows(plan, tmp_path)}
+    assert {regime for learned, _, regime in rows if learned == "one"} == {
+        "same scene, task unknown",
+        "new scene, task unknown",
+    }
+    assert {r for r in rows if r[0] == "two"} == {r for r in there if r[0] == "two"}
+    assert ("two", "two", "same scene, same task") in rows
 
 
 def test_other_systems_stand_beside_them(plan, tmp_path):

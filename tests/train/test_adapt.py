@@ -32,7 +32,7 @@ from mtrans.train.adapt import adapt
 from mtrans.train.circumstances import describe_data
 from mtrans.train.diagnostics import Diagnostics, annealed
 from mtrans.train.opening import open_run
-from mtrans.train.run_folder import RunFolder, read_settings
+from mtrans.train.run_folder import RunFolder, read_settings, write_settings
 
 from .small import small_settings
 
@@ -107,6 +107,21 @@ def test_a_run_without_a_checkpoint_is_taken_over_unless_it_is_at_work(
     assert "takes its place" in capsys.readouterr().err
     assert run.settings() == settings
     assert run.state() == "finished"
+
+
+def test_a_start_that_was_killed_at_once_is_no_obstacle(
+    small: Path, samples: list[Sample], tmp_path: Path
+) -> None:
+    data = {"train": describe_data(samples)}
+    (tmp_path / "run").mkdir()
+    write_settings(tmp_path / "run", settings_of(small))
+    (tmp_path / "run" / ".run.json.17.part").write_text("{")
+    run, state = open_run(tmp_path / "run", settings_of(small), data)
+    assert state == "new"
+    assert run.state() == "unfinished"
+    run.run_file.write_text("[]")
+    with pytest.raises(CheckpointError, match="is damaged: it holds no entries"):
+        run.info()
 
 
 def test_only_what_is_trained_is_saved_and_the_base_is_untouched(

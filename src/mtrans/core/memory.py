@@ -33,8 +33,20 @@ def keep_freed_memory() -> bool:
     return False
 
 
+def forget_peak() -> bool:
+    """Has the peak of :func:`memory_of_process` start anew at what is resident now (Linux).
+
+    Returns:
+        Whether the system took it; elsewhere the peak stays that of the process's whole life.
+    """
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+        file.write("5")
+        return True
+    return False
+
+
 def memory_of_process() -> tuple[int, int]:
-    """Returns the bytes this process has resident, and the most it ever had.
+    """Returns the bytes this process has resident, and the most since :func:`forget_peak` or ever.
 
     On Linux from ``VmHWM``, not `ru_maxrss`, which starts with that of whoever started the process.
     """

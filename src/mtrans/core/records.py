@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -164,3 +164,14 @@ class Score:
 
 def _without_empty(record: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in record.items() if v is not None and v != {} and v != () and v != []}
+
+
+def text_length(sample: Sample) -> int:
+    """Returns the characters of everything that is read and scored for a question."""
+    said = [turn.text for turn in sample.context]
+    return sum(map(len, [sample.question, sample.answer or "", *(sample.choices or ()), *said]))
+
+
+def middling(samples: Sequence[Sample]) -> int:
+    """Returns the place of the sample whose text is of middling length, to stand for all."""
+    return sorted(range(len(samples)), key=lambda i: text_length(samples[i]))[len(samples) // 2]

@@ -108,7 +108,7 @@ def compare(
             )
         statistics = [metric.statistics(a), metric.statistics(b)]
         values = [s.value() for s in statistics]
-        clusters = clusters_of(a, cluster)
+        clusters = clusters_of(_whose_groups(a, b, cluster), cluster)
         groups = int(clusters.max()) + 1
         interval = None
         if groups > 1:
@@ -195,3 +195,17 @@ def _load(source: str | Path | Sequence[Prediction], name: str) -> tuple[list[Pr
     if isinstance(source, str | Path):
         return read_predictions(source), f"'{source}'"
     return list(source), name
+
+
+def _whose_groups(
+    a: Sequence[Prediction], b: Sequence[Prediction], cluster: Cluster
+) -> Sequence[Prediction]:
+    """Returns the side that tells more of which questions belong together.
+
+    Answers imported from elsewhere may not know their videos.
+    """
+
+    def known(side: Sequence[Prediction]) -> int:
+        return sum(bool(getattr(p, cluster) or p.video) for p in side)
+
+    return b if known(b) > known(a) else a

@@ -192,7 +192,7 @@ def _unlearned(row: Mapping[str, Any]) -> list[str]:
 
 
 def _ablation(studies: Sequence[Mapping[str, Any]]) -> Finding:
-    title = "What each part is worth: switched off one at a time and in pairs"
+    title = "What each part is worth: switched off one at a time"
     command = "mtrans study run studies/ablation-WORLD.yaml --out STUDY"
     table: list[list[str]] = [["world", "without", "accuracy", "difference in points", "verdict"]]
     for document in studies:

@@ -147,17 +147,16 @@ def routes(document: Found) -> Iterator[Entry]:
         if name != FIRST or not found:
             continue
         first, last = (_mean([pair[k] for pair in found.values()]) for k in (0, 1))
-        told = [
-            f"router {i} {a:.2f} and {b:.2f}"
-            for i, (a, b) in enumerate(zip(first, last, strict=True), 1)
-        ]
+        told = [f"{a:.2f} and {b:.2f}" for a, b in zip(first, last, strict=True)]
         lines = [
             "Entropy of the routing probabilities at the first and the last logged step, in nats,"
-            f" mean over {len(found)} seeds: {', '.join(told)}. An even choice between two masks"
-            " has 0.69, among four 1.39."
+            f" router by router, mean over {len(found)} seeds: {', '.join(told)}. An even choice"
+            " between two masks has 0.69, among four 1.39."
         ]
         if max(first) < DECIDED:
-            lines.append("Routers are near a single mask, the unbounded one, from the start.")
+            lines.append(
+                "Routers are near a single mask, the unbounded one, at the first logged step."
+            )
         elif max(last) < DECIDED:
             lines.append("Routers learn to decide for a mask.")
         else:
@@ -239,7 +238,9 @@ def true_maps(document: Found) -> Iterator[Entry]:
             share = f"{pc(r['better'])}{ends(r['low'], r['high'])}"
             table.append([r["name"], share, pc(r["deletion"]), pc(r["insertion"])])
             word = "beats" if above(r["low"], found["chance"]) else "is not shown to beat"
-            lines.append(f"{r['name']} {word} chance: on {share} of {r['n']} clips.")
+            lines.append(
+                f"{r['name']} {word} chance ({pc(found['chance'])}): on {share} of {r['n']} clips."
+            )
         title = f"Which maps show what an answer rests on (`{name}`, `{document['data']}`)"
         command = f"mtrans explain RUN --data TEST.jsonl --clips {found['n']}"
         yield title, lines, table, command

@@ -152,6 +152,7 @@ def _part(plan: StudyPlan, known: StudyPlan) -> str | None:
 
     Of a long study some contenders, or points of the grid, may be run and kept before the others.
     """
+    plan, known = _bare(plan), _bare(known)
     if plan == known:
         return ""
     some = {name: c for name, c in known.contenders.items() if name in plan.contenders}
@@ -162,6 +163,12 @@ def _part(plan: StudyPlan, known: StudyPlan) -> str | None:
     }
     part = replace(known, contenders=some, vary=points)
     return "Some rows of " if part == plan else None
+
+
+def _bare(plan: StudyPlan) -> StudyPlan:
+    """The plan without what is only said of its contenders."""
+    bare = {name: replace(c, about="") for name, c in plan.contenders.items()}
+    return replace(plan, contenders=bare)
 
 
 def _descriptions(studies: Path) -> list[tuple[StudyPlan, Path, str]]:

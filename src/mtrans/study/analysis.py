@@ -177,8 +177,9 @@ MASKS = ("family", "layer", "masks", "shares", "agreement", "varies")
 
 
 def _masks(folder: Path, contender: str) -> list[dict[str, Any]]:
-    """Returns which masks a contender's routers take, from the first table that has it."""
-    for file in (folder / "routing.json", *sorted(folder.glob("tables/*/routing.json"))):
+    """Returns which masks a contender's routers take, from the latest table that has it."""
+    tables = [*folder.glob("routing.json"), *folder.glob("tables/*/routing.json")]
+    for file in sorted(tables, key=lambda file: file.stat().st_mtime, reverse=True):
         table = _read(file) or []
         for row in (row for row in table if row["contender"] == contender):
             return [{key: layer[key] for key in MASKS} for layer in row["layers"]]

@@ -140,7 +140,7 @@ def _arrive(name: str, text: str, folder: Path) -> str:
 
 def _each_line(text: str, clip: Callable[[str], str], rounded: bool = False) -> str:
     lines: list[str] = []
-    for line in text.splitlines():
+    for line in filter(None, text.split("\n")):  # a text may hold other ends of lines
         record = _moved(json.loads(line), clip)
         if rounded:
             record.pop("ms", None)

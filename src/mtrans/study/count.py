@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mtrans.core.records import Sample
+from mtrans.core.records import Sample, middling
 from mtrans.study.collect import choose
 from mtrans.study.jobs import CACHE, Job, measurable
 from mtrans.study.plan import StudyPlan
@@ -50,24 +50,18 @@ def time_answers(run: RunFolder, predictor: Predictor, samples: Sequence[Sample]
         return
     places = np.linspace(0, len(samples) - 1, ASKED).astype(int)
     # operations grow with the text alone, so those of the middling one are their median
-    middling = sorted(places, key=lambda place: _length(samples[place]))[ASKED // 2]
+    counted = places[middling([samples[place] for place in places])]
     answer_cost(predictor, samples, count=False)  # warms up
     found = [
         made
         for place in places
-        if (made := answer_cost(predictor, samples[place:], count=place == middling))
+        if (made := answer_cost(predictor, samples[place:], count=place == counted))
     ]
     medians = {}
     for name in TIMED:
         values = [value for cost in found if (value := getattr(cost, name)) is not None]
         medians[name] = round(float(np.median(values)), 3) if values else None
     run.update(cost={**cost, **medians})
-
-
-def _length(sample: Sample) -> int:
-    """Returns the characters of everything that is read and scored for a question."""
-    said = [turn.text for turn in sample.context]
-    return sum(map(len, [sample.question, sample.answer or "", *(sample.choices or ()), *said]))
 
 
 def fill_costs(plan: StudyPlan, folder: Path, say: Callable[[str], None] = print) -> list[str]:
@@ -116,7 +110,7 @@ def _time(job: Job, run: RunFolder) -> None:
 def _count(job: Job, run: RunFolder, folder: Path) -> dict[str, float]:
     from mtrans.train.adapt import adapt
 
-    settings = run.settings()
+    settings, asked = run.settings(), job.split("train")
     short = replace(
         settings.train,
         max_steps=1,
@@ -128,7 +122,7 @@ def _count(job: Job, run: RunFolder, folder: Path) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as place:
         made = adapt(
             replace(settings, train=short, cache_dir=str(folder.resolve() / CACHE)),
-            job.split("train")[:1],
+            [asked[middling(asked)]],
             None,
             Path(place) / "run",
             progress=False,

@@ -224,4 +224,8 @@ def answers(run: RunFolder, split: str | None = None) -> dict[str, Any]:
         found = json.loads(file.with_suffix(".meta.json").read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError):
         return {}
-    return dict(found) if file.exists() else {}
+    if not isinstance(found, dict) or not file.exists():
+        return {}
+    lines = file.read_bytes().count(b"\n")  # a file that was cut short is asked for the rest
+    wanted = (found.get("data") or {}).get("samples") or 0
+    return found if lines >= wanted or not found.get("finished") else {**found, "finished": None}

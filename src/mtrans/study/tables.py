@@ -48,6 +48,8 @@ def about(plan: StudyPlan) -> str:
     tried = _searched(plan)
     if tried:
         words.append(f"Searched is {tried}, chosen on validation with the first seed.")
+    elif given := _given(plan):
+        words.append(f"Nothing is searched: {given}, whatever the row.")
     words.append(
         "Scores in %, mean over seeds, 95 % bootstrap interval clustered by video; ± is the"
         " standard deviation over seeds; differences are paired."
@@ -65,6 +67,14 @@ def _searched(plan: StudyPlan) -> str:
     told = " and ".join(f"{key} of {', '.join(values)}" for key, values in axes.items())
     all_alike = len(several) == len(plan.variants()) and several.count(usual) == len(several)
     return told + (" for every row alike" if all_alike else "")
+
+
+def _given(plan: StudyPlan) -> str:
+    """Returns the one candidate of a search that has but one for all rows."""
+    only = [v.candidates[0] for v in plan.variants() if len(v.candidates) == 1]
+    if not only or any(c != only[0] for c in only):
+        return ""
+    return " and ".join(f"{key} is {text(value)}" for key, value in only[0].items())
 
 
 def notes(results: Results, data: str) -> list[str]:

@@ -49,7 +49,8 @@ def transfer_rows(plan: StudyPlan, folder: Path) -> list[TransferRow]:
 
     rows = []
     for (learned, label), variant in variants.items():
-        trained = _trained_types(plan, variant, folder)
+        at = variant.data.clips_of or learned
+        trained = _trained_types(plan, variant, folder, answers(learned, label, at))
         for asked in places:
             mine, home = answers(learned, label, asked), answers(asked, label, asked)
             for regime, types in _regimes(sets[learned], sets[asked], trained, mine).items():
@@ -99,22 +100,34 @@ def _job(plan: StudyPlan, variant: Variant, seed: int, folder: Path) -> Job | No
     return None if chosen is None else plan.job(variant, chosen, seed, folder)
 
 
-def _trained_types(plan: StudyPlan, variant: Variant, folder: Path) -> frozenset[str]:
+def _trained_types(
+    plan: StudyPlan, variant: Variant, folder: Path, home: Mapping[int, Sequence[Prediction]]
+) -> frozenset[str] | None:
+    """Returns the types of question that were trained on; None where nothing here tells.
+
+    Of runs restored without their clips: a world asks the same types everywhere.
+    """
     job = _job(plan, variant, plan.seeds[0], folder)
-    if job is None or not job.train.exists():
-        return frozenset()
-    return frozenset(s.type or "" for s in job.split("train"))
+    if job is not None and job.train.exists():
+        return frozenset(s.type or "" for s in job.split("train"))
+    if variant.data.types:
+        return frozenset(variant.data.types)
+    if variant.data.world is None:
+        return None
+    return frozenset(p.type or "" for part in home.values() for p in part)
 
 
 def _regimes(
     learned: Data,
     asked: Data,
-    trained: frozenset[str],
+    trained: frozenset[str] | None,
     answers: Mapping[int, Sequence[Prediction]],
 ) -> dict[str, tuple[str, ...]]:
     """Divides the questions that were asked into regimes."""
     scene = "same scene" if learned.scene == asked.scene else "new scene"
     types = sorted({p.type or "" for part in answers.values() for p in part})
+    if trained is None:
+        return {f"{scene}, task unknown": tuple(types)} if types else {}
     parts = {
         f"{scene}, same task": tuple(t for t in types if t in trained),
         f"{scene}, new task": tuple(t for t in types if t not in trained),

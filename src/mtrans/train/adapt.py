@@ -16,8 +16,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from mtrans.core.errors import VideoError
-from mtrans.core.memory import keep_freed_memory
+from mtrans.core.memory import forget_peak, keep_freed_memory
 from mtrans.core.records import Sample
 from mtrans.core.screen import say
 from mtrans.core.settings import RunSettings
@@ -122,6 +124,9 @@ def _adapt(
     progress: bool,
 ) -> None:
     """Trains a run that is open, and closes it."""
+    forget_peak()  # one process may train run after run
+    if where.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(where.device)
     backbone = fresh_backbone(settings, backbone, where.device, train, hold_llm=where.sharded)
     if backbone.base.needs_pixels and settings.train.use_cache:
         words = f"model.connector={settings.model.connector} works inside the ViT"

@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch
 
 from mtrans.core.files import read_jsonl
+from mtrans.core.records import middling
 from mtrans.core.screen import say
 from mtrans.core.settings import RunSettings
 from mtrans.data.cache import FeatureCache
@@ -115,11 +116,13 @@ def _operations(
 ) -> tuple[float | None, float | None]:
     """Returns the operations of one clip in a step, and the share of them that is backward.
 
-    Not of a sharded model: there all processes would have to count, and count together.
+    Of the question of middling length among the training data. Not of a sharded model: there all
+    processes would have to count, and count together.
     """
     if where.sharded:
         return None, None
-    batch = to_device(cast(Any, trainer.data_collator)([trainer.samples[0]]), where.device)
+    asked = trainer.samples[middling(cast(Any, trainer.samples).samples)]
+    batch = to_device(cast(Any, trainer.data_collator)([asked]), where.device)
     with torch.autocast(where.device.type, torch.bfloat16, enabled=where.bf16):
         counted = count_flops(backbone.model, batch, backward=True)
     total = counted["all"] + counted["backward"]

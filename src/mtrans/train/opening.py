@@ -23,6 +23,7 @@ from mtrans.train.run_folder import (
 )
 
 # Where a run is computed, not what: these may differ between the start of a run and its resumption.
+
 _WHERE_NOT_WHAT = ("cache_dir", "device", "offload", "train.workers")
 
 
@@ -92,29 +93,28 @@ def open_run(
             run.update(resumed=[*info.get("resumed", []), now()], process=this_process())
             return run, state
         run.forget_progress()
-    elif path.is_dir() and any(path.iterdir()):
+    elif path.is_dir() and any(not _first(f) for f in path.iterdir()):
         raise CheckpointError(
             f"'{path}' holds other files and no run; choose an empty --out folder"
         )
+    info = {
+        "schema_version": SCHEMA_VERSION,
+        "status": "running",
+        "started": now(),
+        "finished": None,
+        "command": sys.argv,
+        "process": this_process(),
+        "versions": versions(),
+        "git": git_state(),
+        "seed": settings.train.seed,
+        "device": device,
+        "data": dict(data),
+        "skipped": [],
+        "cost": {},
+    }
     make_folder(path)
     write_settings(path, settings)
-    run.write_info(
-        {
-            "schema_version": SCHEMA_VERSION,
-            "status": "running",
-            "started": now(),
-            "finished": None,
-            "command": sys.argv,
-            "process": this_process(),
-            "versions": versions(),
-            "git": git_state(),
-            "seed": settings.train.seed,
-            "device": device,
-            "data": dict(data),
-            "skipped": [],
-            "cost": {},
-        }
-    )
+    run.write_info(info)
     return run, "new"
 
 
@@ -143,6 +143,11 @@ def set_aside(path: Path) -> Path | None:
     except OSError as error:
         raise CheckpointError(f"'{path}' can't be moved to '{free}': {error.strerror}") from error
     return path.with_name(free.name)
+
+
+def _first(file: Path) -> bool:
+    """Whether a start that was killed at once may have left this file."""
+    return file.name == "settings.yaml" or (file.name[0] == "." and file.suffix == ".part")
 
 
 def _check_free(run: RunFolder) -> None:

@@ -103,6 +103,8 @@ class RunFolder:
             ) from error
         except json.JSONDecodeError as error:
             raise CheckpointError(f"'{self.run_file}' is damaged: {error.msg}") from error
+        if not isinstance(info, dict):
+            raise CheckpointError(f"'{self.run_file}' is damaged: it holds no entries")
         if info.get("schema_version", 0) > SCHEMA_VERSION:
             raise CheckpointError(
                 f"'{self.run_file}' has schema version {info['schema_version']}, this mtrans knows"
@@ -112,7 +114,7 @@ class RunFolder:
 
     def write_info(self, info: Mapping[str, Any]) -> None:
         """Writes run.json, whole or not at all."""
-        write_text(self.run_file, json.dumps(info, indent=2, ensure_ascii=False) + "\n")
+        write_text(self.run_file, json.dumps(info, indent=2, ensure_ascii=False) + "\n", sync=True)
 
     def update(self, **changes: Any) -> dict[str, Any]:
         """Changes entries of run.json and returns all of them."""

@@ -432,7 +432,7 @@ HEADS = [name for name in NAMES if CONNECTORS.get(name).answers_itself]
 def test_a_classifier_is_trained_with_the_loss_a_run_wants(name):
     model = knowing(tiny_video_model(settings(name)))
     batch = labelled(model, frames=4)
-    scores = model(**{k: v for k, v in batch.items() if k != "labels"}).logits
+    scores = model(**batch).logits  # of the prompt: labels say where the answer starts
     right = torch.tensor([ANSWERS.index(a.tolist()) for a in batch["labels"][:, -2:]])
     plain = model.train()(**batch).loss * 4  # two answers of two tokens
     close(plain, torch.nn.functional.cross_entropy(scores, right, reduction="sum"))
