@@ -181,6 +181,15 @@ def test_files_from_before_a_setting_mean_what_was_done_then():
         assert elsewhere.model.position_order == load_settings().model.position_order
 
 
+def test_patches_of_old_runs_are_mixed_with_the_next_frame():
+    old = flatten(settings_to_dict(load_settings()))
+    del old["model.patch_mixing_step"]
+    assert load_settings().model.patch_mixing_step == 0
+    assert settings_of_file({**old, "frames.count": 8}).model.patch_mixing_step == 1
+    for idle in ({"frames.count": 4}, {"frames.count": 8, "model.patch_mixing": 0}):
+        assert settings_of_file({**old, **idle}).model.patch_mixing_step == 0  # the same there
+
+
 def test_preset_paper_is_what_its_authors_state():
     model, lora = load_settings(preset="paper").model, load_settings(preset="paper").lora
     stated = {

@@ -35,20 +35,46 @@ def there(frames, clips=2):
 @pytest.mark.parametrize("step", [1, 2, 7])
 @pytest.mark.parametrize("frames", [1, 2, 5])
 def test_neighbours_are_those_of_the_convolution(frames, step):
+    layer = nn.Conv3d(INNER, INNER, 3, padding=1, groups=INNER).double()
     far = {"padding": (step, 1, 1), "dilation": (step, 1, 1)}
-    layer = nn.Conv3d(INNER, INNER, 3, groups=INNER, **far).double()
+    apart = nn.Conv3d(INNER, INNER, 3, groups=INNER, **far).double()
+    apart.load_state_dict(layer.state_dict())
     x = torch.randn(2, frames, INNER, SIDE, SIDE, dtype=torch.float64)
-    expected = layer(x.transpose(1, 2)).transpose(1, 2)
-    torch.testing.assert_close(neighbours(x, layer), expected)
+    expected = apart(x.transpose(1, 2)).transpose(1, 2)
+    torch.testing.assert_close(neighbours(x, layer, step), expected)
+    torch.testing.assert_close(neighbours(x, layer, torch.tensor([step, 1]))[0], expected[0])
+
+
+def moved_by(model, changed, frames):
+    """Frames whose channels change with that one's patches."""
+    x = patches(frames)
+    plain = model(x, there(frames)).low
+    x[:, changed] += 1.0
+    moved = (model(x, there(frames)).low - plain).abs().amax(dim=(0, 2, 3)) > 1e-12
+    return moved.nonzero().flatten().tolist()
 
 
 def test_a_step_is_how_far_away_neighbours_are():
-    model = PatchMixing(WIDTH, INNER, step=2).double()
-    x = patches(5)
-    plain = model(x, there(5)).low
-    x[:, 2] += 1.0
-    moved = (model(x, there(5)).low - plain).abs().amax(dim=(0, 2, 3)) > 1e-12
-    assert moved.tolist() == [True, False, True, False, True]
+    assert moved_by(PatchMixing(WIDTH, INNER, step=2).double(), 2, frames=5) == [0, 2, 4]
+
+
+@pytest.mark.parametrize(("frames", "step"), [(1, 1), (4, 1), (7, 1), (8, 2), (16, 4), (32, 8)])
+def test_neighbours_are_a_quarter_of_the_clip_away(frames, step):
+    at = frames // 2
+    near = [t for t in (at - step, at, at + step) if 0 <= t < frames]
+    assert moved_by(PatchMixing(WIDTH, INNER).double(), at, frames) == near
+
+
+def test_a_clip_of_fewer_frames_is_mixed_as_it_is_alone(mixing):
+    x, seen = patches(8), there(8)
+    seen[1, 4:] = False  # its quarter is one frame, the other clip's two
+    together = mixing(x, seen).low
+    torch.testing.assert_close(together[:1], mixing(x[:1], there(8, 1)).low)
+    torch.testing.assert_close(together[1:, :4], mixing(x[1:, :4], there(4, 1)).low)
+    some = seen[..., None].repeat(1, 1, x.shape[2])
+    some[..., 3] = False
+    alone = mixing(x[1:, :4], some[1:, :4]).low
+    torch.testing.assert_close(mixing(x, some).low[1:, :4], alone)
 
 
 def test_it_starts_next_to_the_image_model():

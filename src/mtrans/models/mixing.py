@@ -53,15 +53,14 @@ class PatchMixing(TrainedWhole):
     Args:
         width: ViT width `Cv`.
         inner: Channels `r`.
-        step: Frames from a patch to its neighbours in time.
+        step: Frames from a patch to its neighbours in time; 0 is a quarter of the clip's.
     """
 
-    def __init__(self, width: int, inner: int, step: int = 1):
+    def __init__(self, width: int, inner: int, step: int = 0):
         super().__init__()
+        self.step = step
         self.down = nn.Linear(width, inner)
-        self.convolution = nn.Conv3d(
-            inner, inner, 3, padding=(step, 1, 1), dilation=(step, 1, 1), groups=inner
-        )
+        self.convolution = nn.Conv3d(inner, inner, 3, padding=1, groups=inner)
         self.up = nn.Linear(inner, width, bias=False)
         self.reset_parameters()
 
@@ -85,6 +84,20 @@ class PatchMixing(TrainedWhole):
         if not torch.is_autocast_enabled(patches.device.type):
             patches = patches.to(self.down.weight.dtype)
         low = only_there(self.down(patches), seen)
-        moved = nn.functional.gelu(neighbours(as_grid(low), self.convolution))
+        step = self.step or a_quarter(seen)
+        moved = nn.functional.gelu(neighbours(as_grid(low), self.convolution, step))
         moved = rearrange(moved, "b t c y x -> b t (y x) c")
         return Mixed(nn.functional.pad(moved, (0, 0, 1, 0)), self.up.weight)
+
+
+def a_quarter(seen: Tensor) -> Tensor:
+    """Returns a quarter of each clip's own frames, at least 1: padding in a batch changes nothing.
+
+    Args:
+        seen: bool[B, T] or bool[B, T, P].
+
+    Returns:
+        int[B].
+    """
+    frames = (seen if seen.ndim == 2 else seen.any(dim=-1)).sum(dim=1)
+    return (frames // 4).clamp(min=1)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from mtrans.core.errors import SettingsError, did_you_mean
-from mtrans.core.settings.fields import RunSettings
+from mtrans.core.settings.fields import FrameSettings, RunSettings
 
 
 def settings_to_dict(settings: RunSettings) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def settings_from_dict(data: Mapping[str, Any]) -> RunSettings:
     return typing.cast(RunSettings, _build(RunSettings, _nest(flatten(data)), ""))
 
 
-BEFORE: dict[str, Any] = {"model.position_order": 0.0}
+BEFORE: dict[str, Any] = {"model.position_order": 0.0, "model.patch_mixing_step": 1}
 """What settings that came later meant in files that were written before them."""
 
 
@@ -47,10 +47,14 @@ def settings_of_file(data: Mapping[str, Any]) -> RunSettings:
         "model.mqt": True,
         "model.temporal_position": "relative",
     }
-    missing = {key: value for key, value in BEFORE.items() if key not in flat}
-    effective = all(flat.get(key, value) == value for key, value in usual.items())
-    effective = effective and flat.get("frames.count") != 1  # one frame is before no other
-    return settings_from_dict({**(missing if effective else {}), **flat})
+    frames = flat.get("frames.count", FrameSettings.count)
+    reads_time = all(flat.get(key, value) == value for key, value in usual.items())
+    effective = {
+        "model.position_order": reads_time and frames != 1,  # one frame is before no other
+        "model.patch_mixing_step": flat.get("model.patch_mixing", 0) and frames >= 8,
+    }
+    missing = {key: value for key, value in BEFORE.items() if key not in flat and effective[key]}
+    return settings_from_dict({**missing, **flat})
 
 
 def setting_fields(cls: type = RunSettings, prefix: str = "") -> dict[str, type]:

@@ -114,8 +114,10 @@ class ModelSettings:
     Q-Former looks at it, so that small motion is seen; training starts next to the image model.
     0 is off (paper); preset `mtrans` has 32."""
 
-    patch_mixing_step: int = 1
-    """Frames from a patch to the neighbours in time that it is mixed with."""
+    patch_mixing_step: int = 0
+    """Frames from a patch to the neighbours in time that it is mixed with. 0 is a quarter of the
+    clip's frames, at least 1: the next of many frames shows the same again, and what moves is then
+    learned late or not at all (docs/LOG.md)."""
 
     fusion: Literal["early", "none"] = "early"
     """UniFusion: text takes part in the Q-Former from the first layer; paper: early."""

@@ -42,7 +42,7 @@ RANGES: dict[str, dict[str, Range]] = {
         "position_scale": NOT_NEGATIVE,
         "position_order": NOT_NEGATIVE,
         "patch_mixing": NOT_NEGATIVE,
-        "patch_mixing_step": ONE_UP,
+        "patch_mixing_step": NOT_NEGATIVE,
         "max_frames": ONE_UP,
         "routing_temperature": POSITIVE,
         "routing_temperature_end": POSITIVE,

@@ -138,7 +138,7 @@ def as_grid(patches: Tensor, multiple: int = 1) -> Tensor:
     return nn.functional.pad(grid, (0, more, 0, more)) if more else grid
 
 
-def neighbours(grid: Tensor, convolution: nn.Conv3d) -> Tensor:
+def neighbours(grid: Tensor, convolution: nn.Conv3d, step: int | Tensor = 1) -> Tensor:
     """Runs a depthwise 3 x 3 x 3 convolution over time and picture, each moment as a picture.
 
     The same numbers as the layer gives by itself. On a CPU torch's convolution of pictures with the
@@ -146,27 +146,43 @@ def neighbours(grid: Tensor, convolution: nn.Conv3d) -> Tensor:
 
     Args:
         grid: float[B, T, C, g, g].
-        convolution: Its weights float[C, 1, 3, 3, 3]; all around is padded with zeros. Its
-            dilation over time is how many frames away a neighbour is.
+        convolution: Its weights float[C, 1, 3, 3, 3]; all around is padded with zeros.
+        step: How many frames away a neighbour in time is; or int[B], of each clip.
 
     Returns:
         float[B, T, C, g, g].
     """
-    frames, step = grid.shape[1], convolution.dilation[0]
     x = rearrange(grid, "b t c y x -> (b t) c y x")
     before, now, after = (
         rearrange(
             nn.functional.conv2d(x, tap, padding=1, groups=x.shape[1]),
             "(b t) c y x -> b t c y x",
-            t=frames,
+            t=grid.shape[1],
         )
         for tap in convolution.weight.unbind(dim=2)
     )
-    later, earlier = (0, 0, 0, 0, 0, 0, step, 0), (0, 0, 0, 0, 0, 0, 0, step)
-    moved = now + nn.functional.pad(before, later)[:, :-step]
-    moved = moved + nn.functional.pad(after, earlier)[:, step:]
+    moved = now + later(before, step) + later(after, -step)
     bias = cast(Tensor, convolution.bias).to(moved.dtype)
     return moved + rearrange(bias, "c -> c 1 1")
+
+
+def later(x: Tensor, step: int | Tensor) -> Tensor:
+    """Moves frames to later moments, zeros in their place.
+
+    Args:
+        x: float[B, T, ...].
+        step: By how many frames, to earlier moments where negative; or int[B], of each clip.
+
+    Returns:
+        float[B, T, ...].
+    """
+    clips, frames = x.shape[:2]
+    if isinstance(step, int):
+        step = torch.full((clips,), step, device=x.device)
+    source = torch.arange(frames, device=x.device) - step[:, None]
+    there = (source >= 0) & (source < frames)
+    clip = torch.arange(clips, device=x.device)[:, None]
+    return only_there(x[clip, source.clamp(0, frames - 1)], there)
 
 
 def only_there(x: Tensor, frame_mask: Tensor) -> Tensor:
