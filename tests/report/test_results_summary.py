@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mtrans.core.errors import MTransError
+from mtrans.report.results_ahead import ahead
 from mtrans.report.results_summary import find_worlds, summary
 from mtrans.study.plan import StudyPlan
 from mtrans.study.plan_file import plan_from_dict, plan_to_dict
@@ -19,13 +20,15 @@ def plan(world: str, *contenders: str, **more) -> StudyPlan:
 
 
 def row(world: str, name: str, value: float, tokens: int | None = 8, **more) -> dict:
+    gap = more.pop("gap", -0.05)
     score = {"metric": "accuracy", "value": value, "standard_error": 0.01, "chance": 0.25}
     against = None
     if name != "mtrans":
-        against = {"metric": "accuracy", "difference": -0.05, "low": -0.08, "high": -0.02}
+        against = {"metric": "accuracy", "difference": gap, "low": gap - 0.03, "high": gap + 0.03}
     return {
         "data": world,
         "contender": name,
+        "point": {},
         "overall": score,
         "seeds": [0, 1, 2],
         "reference": against and "mtrans",
@@ -98,6 +101,28 @@ def test_the_study_with_most_designs_counts_and_no_ablation_or_curve(tmp_path: P
     keep(tmp_path, "d", changed, row("talk", "mtrans", 0.9), row("talk", "x", 0.9))
     (world,) = find_worlds(tmp_path, [])
     assert (world.study, list(world.rows)) == ("b", ["mtrans", "mean", "last"])
+
+
+def test_variants_that_are_ahead_in_other_studies_are_named(tmp_path: Path) -> None:
+    compared = plan("talk", "mtrans", "mean")
+    keep(tmp_path, "talk", compared, row("talk", "mtrans", 0.7), row("talk", "mean", 0.6))
+    own = {"preset": "mtrans", "set": {"model.pool": "concat"}}
+
+    def others(**more) -> StudyPlan:
+        contenders = {"mtrans": None, "wide": own, "near": own}
+        data = {"world": "talk", "train": 6, "val": 2, "test": 4, **more}
+        return plan_from_dict({"data": data, "contenders": contenders, "frames": 4})
+
+    rows = [row("talk", "wide", 0.76, 64, gap=0.06), row("talk", "near", 0.71, gap=0.01)]
+    keep(tmp_path, "variants", others(), row("talk", "mtrans", 0.7), *rows)
+    keep(tmp_path, "more-clips", others(train=60), row("talk", "mtrans", 0.7), *rows)
+    lines = [line for line in ahead(tmp_path, find_worlds(tmp_path, [compared])) if line]
+    assert lines[1:] == [
+        "- `talk`: `wide` of [variants](#variants), 76.0 %, 64 visual tokens:"
+        " +6.0 [+3.0, +9.0] against `mtrans` there."
+    ]
+    keep(tmp_path / "b", "talk", compared, row("talk", "mtrans", 0.7))
+    assert ahead(tmp_path / "b", find_worlds(tmp_path / "b", [compared])) == []
 
 
 def test_without_a_kept_comparison_there_is_no_summary_and_damage_is_named(tmp_path: Path) -> None:

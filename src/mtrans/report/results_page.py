@@ -19,6 +19,7 @@ from typing import Any
 
 from mtrans.core.errors import MTransError, SettingsError
 from mtrans.core.markdown import deeper
+from mtrans.report.results_ahead import ahead
 from mtrans.report.results_summary import find_worlds, summary
 from mtrans.study.archive import ARCHIVE
 from mtrans.study.plan import StudyPlan
@@ -74,7 +75,8 @@ def results_page(results: Path, studies: Path) -> str:
     order = {name: place for place, name in enumerate(FIRST)}
     folders.sort(key=lambda f: (order.get(f.name, len(FIRST)), f.name))
     plans = _descriptions(studies)
-    lines = [HEAD, *summary(find_worlds(results, [plan for plan, _, _ in plans]))]
+    worlds = find_worlds(results, [plan for plan, _, _ in plans])
+    lines = [HEAD, *summary(worlds), *ahead(results, worlds)]
     lines += ["## All tables", "", *(f"- [{f.name}](#{f.name})" for f in folders), ""]
     for folder in folders:
         lines += _section(folder, plans, results.name)
