@@ -12,7 +12,7 @@ import numpy as np
 
 from mtrans.core.files import write_text
 from mtrans.core.records import Prediction, Score
-from mtrans.measure.apply import main_metrics, measure
+from mtrans.measure.apply import main_metrics, measure, of_task
 from mtrans.measure.compare import Comparison, compare
 from mtrans.measure.intervals import Cluster
 from mtrans.measure.predictions import read_predictions
@@ -53,12 +53,14 @@ class Row:
         seeds: The seeds measured; none for what is not trained (majority, shortcut floor).
         overall: The score on all questions, interval clustered by video with all its seeds.
         motion: The same on the questions about motion; None where there are none.
-        types: The same by question type.
+        types: The same by question type; of a type without candidates its exact match.
         spread: Standard deviation over seeds of the overall score; None for a single seed.
         reference: The row that it is compared with; None for the first.
         against: Overall score minus the reference's, paired over the seeds both have.
         against_motion: The same on the questions about motion.
         cost: Medians over seeds of the numbers in run.json's ``cost``.
+        left_out: Answers with a known truth that the overall score is not of: open ones beside
+            questions with candidates.
     """
 
     data: str
@@ -75,6 +77,7 @@ class Row:
     against: Comparison | None
     against_motion: Comparison | None
     cost: dict[str, float]
+    left_out: int = 0
 
     @property
     def label(self) -> str:
@@ -193,7 +196,9 @@ def measure_seeds(
     pooled = pool(by_seed)
     metric = main_metric(pooled)
     types = sorted({p.type for p in pooled if p.type})
-    by_type = {t: score([p for p in pooled if p.type == t]) for t in types}
+    parts = {t: of_task([p for p in pooled if p.type == t], "any") for t in types}
+    by_type = {t: measure(p, [main_metric(p)], cluster=cluster)[0] for t, p in parts.items() if p}
+    overall = measure(pooled, [metric], cluster=cluster)[0]
     seeds = [measure(part, [metric], resamples=2)[0].value for part in by_seed.values()]
     against = against_motion = None
     common = {seed: part for seed, part in (reference or {}).items() if seed in by_seed}
@@ -210,14 +215,15 @@ def measure_seeds(
         chosen={},
         trials=[],
         seeds=list(by_seed),
-        overall=measure(pooled, [metric], cluster=cluster)[0],
+        overall=overall,
         motion=score(_about(pooled, motion_types)),
-        types={t: found for t, found in by_type.items() if found},
+        types=by_type,
         spread=float(np.std(seeds, ddof=1)) if len(seeds) > 1 else None,
         reference=None,
         against=against,
         against_motion=against_motion,
         cost={},
+        left_out=len(of_task(pooled, "any")) - overall.n,
     )
 
 

@@ -91,6 +91,13 @@ def notes(results: Results, data: str) -> list[str]:
             " column says whose.",
             "",
         ]
+    left_out = max((r.left_out / max(1, len(r.seeds)) for r in rows), default=0)
+    if left_out:
+        found += [
+            f"**{left_out:,.0f} open questions are not in `all`**, which is the accuracy of those"
+            " with candidates; columns of open types are exact match.",
+            "",
+        ]
     words = {
         "majority": "the commonest answer of each type of question",
         "shortcut": "a random forest on what the containers say",

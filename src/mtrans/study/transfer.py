@@ -24,7 +24,7 @@ from mtrans.study.collect import choose
 from mtrans.study.jobs import Job, elsewhere, measurable
 from mtrans.study.parts import Data
 from mtrans.study.plan import StudyPlan, Variant
-from mtrans.study.results import Results, TransferRow, main_metric, pool
+from mtrans.study.results import Results, Row, TransferRow, main_metric, pool
 from mtrans.train.run_folder import RunFolder
 
 
@@ -71,7 +71,7 @@ def outside_rows(results: Results) -> list[TransferRow]:
     return [
         TransferRow(
             *(row.contender, "nothing here", row.data, OUTSIDE_REGIME),
-            *(tuple(row.types), (), row.overall, None),
+            *(_of_overall(row), (), row.overall, None),
         )
         for row in results.rows
         if not row.seeds and row.contender not in results.plan.floors and row.data in own
@@ -141,6 +141,12 @@ def _score(by_seed: Mapping[int, Sequence[Prediction]], types: Sequence[str]) ->
     if not pooled:
         return None
     return next(iter(measure(pooled, [main_metric(pooled)])), None)
+
+
+def _of_overall(row: Row) -> tuple[str, ...]:
+    """Returns the types that a row's overall score is of: open ones beside closed are not."""
+    same = (t for t, score in row.types.items() if score.metric == row.overall.metric)
+    return tuple(same)
 
 
 OUTSIDE_REGIME = "not trained here"
