@@ -37,6 +37,7 @@ def test_mistakes_are_one_line(mtrans: Command, small: Path, tmp_path: Path) -> 
     assert not (tmp_path / "cv" / "runs").exists()
 
 
+@pytest.mark.slow
 def test_from_python(small: Path, tmp_path: Path) -> None:
     samples = [s for s in read_manifest(small / "train.jsonl") if s.choices]
     common = {"folds": 2, "val": 0.0, "backbone": small / "backbone", "device": "cpu"}

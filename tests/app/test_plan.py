@@ -14,6 +14,7 @@ from mtrans.data.forms import stored_bytes
 from .conftest import Command, one_line_error
 
 
+@pytest.mark.slow
 def test_a_published_model_is_planned_for_a_gpu_that_is_not_here() -> None:
     name = "Salesforce/instructblip-vicuna-7b"
     case = plan_case(name, 8, 4, 32, "cuda", [])

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from mtrans.bench.epoch import CASES, bench_epoch
 
 
+@pytest.mark.slow
 def test_epoch_benchmark_measures_three_cases(tmp_path):
     result = bench_epoch(tmp_path, clips=4, frames=2, rounds=1)
     assert set(result["seconds_per_epoch"]) == set(CASES)

@@ -40,7 +40,9 @@ def test_a_step_changes_what_is_trained_and_nothing_else():
     [
         ("train.precision=fp32",),
         ("train.precision=bf16", "frames.count=7"),
-        ("model.pool=concat", "model.mqt=false", "model.routing=off"),
+        pytest.param(
+            ("model.pool=concat", "model.mqt=false", "model.routing=off"), marks=pytest.mark.slow
+        ),
         ("model.connector=memory_bank", "model.routing=off"),
     ],
 )

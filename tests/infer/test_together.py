@@ -53,6 +53,7 @@ report = dataclasses.asdict(done) | {"frames": sum(encoded), "error": error}
 """
 
 
+@pytest.mark.slow
 def test_two_processes_answer_each_clip_once_into_one_file(
     run: RunFolder, samples: list[Sample], tmp_path: Path
 ) -> None:

@@ -116,6 +116,7 @@ def test_given_folds_are_taken_and_leaks_stop_a_strict_one(small, budget, tmp_pa
     assert not (tmp_path / "out" / "folds").exists()
 
 
+@pytest.mark.slow
 def test_repeats_are_other_partitions_and_each_answers_everything(small, budget, tmp_path):
     manifest = small / "train.jsonl"
     with pytest.raises(SettingsError, match="one partition; make folds"):

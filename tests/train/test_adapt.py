@@ -472,7 +472,8 @@ def test_a_killed_run_goes_on_to_the_weights_of_an_uninterrupted_one(
     assert logs[0] == logs[1]
 
 
-@pytest.mark.parametrize("kind", ["ddp", pytest.param("fsdp", marks=pytest.mark.slow)])
+@pytest.mark.slow  # each case a minute; test_trainer.py has two processes in the quick suite
+@pytest.mark.parametrize("kind", ["ddp", "fsdp"])
 def test_two_processes_give_the_run_of_one(
     kind: str, small: Path, samples: list[Sample], tmp_path: Path
 ) -> None:

@@ -47,6 +47,7 @@ def tokenizer():
     return architecture.make_tokenizer(corpus.sentences())
 
 
+@pytest.mark.slow
 def test_what_the_recipe_writes_loads(made):
     backbone = load_backbone(str(made / "weights"))
     assert backbone.prompt_style == "tiny"
@@ -58,6 +59,7 @@ def test_what_the_recipe_writes_loads(made):
     assert "synthetic" in (made / "weights" / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_finished_stages_are_reused(made):
     before = {p.name: p.stat().st_mtime_ns for p in (made / "work").glob("*.safetensors")}
     first = (made / "weights" / "model.safetensors").read_bytes()
@@ -68,6 +70,7 @@ def test_finished_stages_are_reused(made):
     assert (made / "weights" / "model.safetensors").read_bytes() == first
 
 
+@pytest.mark.slow
 def test_bridge_leaves_vit_and_llm_alone(made):
     from safetensors.torch import load_file
 
