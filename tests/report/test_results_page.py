@@ -80,6 +80,21 @@ def test_some_rows_of_a_description_have_its_command(kept: Path) -> None:
     assert "\nSome rows of `mtrans study run studies/small.yaml --out runs/small` (the" in page
 
 
+def test_a_description_without_a_kept_row_is_another_one(kept: Path) -> None:
+    file = kept / "studies/small.yaml"
+    file.write_text(PLAN.replace("[mtrans, text]", "[mean]"))
+    page = results_page(kept / "results", kept / "studies")
+    assert "studies/small.yaml" not in page
+
+
+def test_a_kept_plan_may_have_a_name_of_its_own(kept: Path) -> None:
+    done = kept / "results/talk/results.json"
+    document = json.loads(done.read_text())
+    done.write_text(json.dumps({**document, "plan": {**document["plan"], "name": "again"}}))
+    page = results_page(kept / "results", kept / "studies")
+    assert "\n`mtrans study run studies/small.yaml --out runs/small` (the" in page
+
+
 def test_some_points_of_a_grid_have_the_command_and_others_have_not(kept: Path) -> None:
     file = kept / "studies/small.yaml"
     done = kept / "results/talk/results.json"

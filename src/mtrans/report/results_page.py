@@ -158,6 +158,8 @@ def _part(plan: StudyPlan, known: StudyPlan) -> str | None:
     if plan == known:
         return ""
     some = {name: c for name, c in known.contenders.items() if name in plan.contenders}
+    if not some:
+        return None
     points = {
         key: plan.vary[key] if set(plan.vary.get(key, ())) <= set(values) else values
         for key, values in known.vary.items()
@@ -168,9 +170,9 @@ def _part(plan: StudyPlan, known: StudyPlan) -> str | None:
 
 
 def _bare(plan: StudyPlan) -> StudyPlan:
-    """The plan without what is only said of its contenders."""
+    """The plan without its name and what is only said of its contenders."""
     bare = {name: replace(c, about="") for name, c in plan.contenders.items()}
-    return replace(plan, contenders=bare)
+    return replace(plan, name="any", contenders=bare)
 
 
 def _descriptions(studies: Path) -> list[tuple[StudyPlan, Path, str]]:
