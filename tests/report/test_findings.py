@@ -81,6 +81,13 @@ def test_a_study_of_transfer_is_no_comparison_of_designs(tmp_path: Path) -> None
     assert "What the whole method is worth" not in page(tmp_path / "b", ANALYSIS, document)
 
 
+def test_studies_of_one_data_set_are_told_apart_by_name(tmp_path: Path) -> None:
+    named = study(("mean", -0.6, -0.5))
+    named["plan"]["name"] = "again"
+    text = page(tmp_path, ANALYSIS, named)
+    assert "`physics` (2000 training clips; physics-again of docs/RESULTS.md)" in text
+
+
 def test_each_data_set_of_a_study_has_a_finding_of_its_own(tmp_path: Path) -> None:
     document = study(("single", -0.3, -0.2))
     talk = [{**row, "data": "talk", "overall": {**SCORE, "n": 77}} for row in document["rows"]]

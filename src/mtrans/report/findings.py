@@ -147,10 +147,9 @@ def _whole(studies: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
         ]
         lines += [_against(r) for r in rows if r["against"]]
         lines += _unlearned(rows[0])
-        title = (
-            f"What the whole method is worth on `{data['name']}` ({data.get('train')} training"
-            " clips)"
-        )
+        clips = f"{data.get('train')} training clips"
+        named = f"; {data['name']}-{data['study']} of docs/RESULTS.md" if data["study"] else ""
+        title = f"What the whole method is worth on `{data['name']}` ({clips}{named})"
         yield Finding(title, lines, command=WHOLE)
 
 
@@ -163,7 +162,7 @@ def _compared(studies: Sequence[Mapping[str, Any]]) -> Iterator[Compared]:
         ablation = document["plan"].get("name") == "ablation" or names & set(PARTS)
         # differences are against the first row
         if any(r["against"] for r in rows) and rows[0]["contender"] == "mtrans" and not ablation:
-            yield data, rows
+            yield {**data, "study": document["plan"].get("name")}, rows
 
 
 def _told(data: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> set[tuple[Any, ...]]:
