@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from infer.foreign_models import make_llava
 from mtrans.core.files import file_hash
 from mtrans.measure.analyze import read_analysis
 from mtrans.measure.score import read_scores
@@ -26,6 +27,25 @@ def test_eval_prints_intervals_and_chance(mtrans: Command, run: Path, small: Pat
     assert f"{100 * (accuracy.low or 0):.1f} to {100 * (accuracy.high or 0):.1f}" in line
     assert " 33.3 " in line
     assert str(run / "predictions.jsonl") in done.out
+
+
+def test_a_model_of_another_kind_may_be_named_by_an_option(
+    mtrans: Command, small: Path, tmp_path: Path
+) -> None:
+    make_llava(tmp_path / "llava")
+    words = ("--data", small / "train.jsonl", "--out", tmp_path / "out")
+    done = mtrans("eval", "--model", f"hf:{tmp_path / 'llava'}", *words, "--set", "frames.count=2")
+    assert done.status == 0, done.err
+    lines = (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()
+    assert len(lines) == len((small / "train.jsonl").read_text().splitlines())
+    assert any(s.metric == "accuracy" for s in read_scores(tmp_path / "out" / "scores.json")[0])
+
+
+def test_eval_wants_one_model(mtrans: Command, run: Path, small: Path, tmp_path: Path) -> None:
+    words = ("--data", small / "train.jsonl", "--out", tmp_path / "out")
+    one_line_error(mtrans("eval", *words), "no model", "hf:MODEL")
+    one_line_error(mtrans("eval", run, "--model", "tiny", *words), str(run), "'tiny'", "give one")
+    assert mtrans("eval", "--model", run, *words).status == 0
 
 
 def test_eval_of_other_data_needs_a_name(

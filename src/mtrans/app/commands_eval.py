@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A run folder, an adapter folder, or a backbone.")],
     data: Annotated[Path, typer.Option(help="Manifest of the questions.")],
+    model: Annotated[
+        str | None, typer.Argument(help="A run folder, an adapter folder, a backbone or hf:MODEL.")
+    ] = None,
+    named: Annotated[
+        str | None, typer.Option("--model", help="MODEL, as an option; give one of the two.")
+    ] = None,
     split_name: Annotated[
         str | None, typer.Option(help="Write predictions_NAME.jsonl in the run folder.")
     ] = None,
@@ -53,6 +58,7 @@ def evaluate(
 
     if split_name is not None and out is not None:
         raise SettingsError("--split-name names a file in the run folder; leave it or --out away")
+    model = _one_model(model, named)
     check_model(model.removeprefix("hf:"))
     samples = as_samples(data)
     output.quiet_libraries()
@@ -99,6 +105,23 @@ def evaluate(
             f" GFLOPs ({parts}); peak memory {output.size(cost.peak_memory_mb * 2**20)}"
         )
     print(f"predictions: {done.predictions}\nscores:      {scores_path(done.predictions)}")
+
+
+def _one_model(model: str | None, named: str | None) -> str:
+    """Returns the model that was given as argument or as option.
+
+    Raises:
+        SettingsError: None was given, or two that differ.
+    """
+    from mtrans.core.errors import SettingsError
+
+    given = list(dict.fromkeys(m for m in (model, named) if m is not None))
+    if len(given) == 1:
+        return given[0]
+    what = "no model came" if not given else f"two models came, '{given[0]}' and '{given[1]}'"
+    raise SettingsError(
+        f"{what}; give one: a run folder, an adapter folder, a backbone or hf:MODEL"
+    )
 
 
 def _open_foreign(
