@@ -92,8 +92,9 @@ mtrans study show STUDY
 mtrans compare STUDY/talk/mtrans/rate-0.002-seed-0 STUDY/outside/talk/x
 ```
 
-`mtrans eval hf:MODEL --data STUDY/data/talk/test.jsonl --out STUDY/outside/talk/NAME` does it for
-models that transformers loads. `mtrans results` puts such a folder beside published rows.
+`mtrans eval hf:MODEL --data STUDY/data/talk/test.jsonl --out STUDY/outside/talk/NAME` (or `--model
+hf:MODEL`) does it for models that transformers loads. `mtrans results` puts such a folder beside
+published rows.
 
 ## A new one
 
