@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mtrans.core.errors import CheckpointError, SettingsError
+from mtrans.core.errors import CheckpointError, ManifestError, SettingsError
 from mtrans.measure.predictions import read_predictions
 from mtrans.study.collect import collect
 from mtrans.study.grid import FAILURES, failures, run_jobs
@@ -198,3 +198,12 @@ def test_a_plan_of_an_earlier_time_is_not_kept(plan, study, tmp_path):
         patch.setattr("mtrans.study.keep.tables_of", lambda *_: folder)
         keep(own, folder, place)
     assert not (place / "study.yaml").exists()
+
+
+def test_a_manifest_that_is_not_there_is_found_before_anything_is_made(tmp_path, make_plan):
+    plan = make_plan(contenders={"text": None}, seeds=[0])
+    (data,) = plan.data
+    gone = replace(data, world=None, train="no/train.jsonl", val=None, test="no/test.jsonl")
+    with pytest.raises(ManifestError, match=r"no/train\.jsonl"):
+        run_study(replace(plan, data=(gone,)), tmp_path / "study", say=print)
+    assert not (tmp_path / "study").exists()

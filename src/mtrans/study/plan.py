@@ -108,6 +108,7 @@ class StudyPlan:
         if len(set(self.seeds)) < len(self.seeds):
             raise SettingsError(f"seeds={self.seeds}: one occurs twice")
         self._check_sets()
+        self._check_parts()
         for name in self.contenders:
             folder_name(name, "contender")
         if self.name is not None:
@@ -146,6 +147,21 @@ class StudyPlan:
                 raise SettingsError(
                     f"data '{data.name}' takes the clips of '{other.name}', so its {differ[0]} must"
                     " be the same"
+                )
+
+    def _check_parts(self) -> None:
+        for fraction in self.vary.get(FRACTION, ()):
+            if not 0 < fraction <= 1:
+                raise SettingsError(
+                    f"vary.fraction={fraction}: wanted a number above 0 and at most 1"
+                )
+        for clips, data in itertools.product(self.vary.get(CLIPS, ()), self.data):
+            if clips < 1:
+                raise SettingsError(f"vary.clips={clips}: at least one clip is needed")
+            if isinstance(data.train, int) and clips > data.train:
+                raise SettingsError(
+                    f"vary.clips={clips}: '{data.name}' has {data.train} training clips; wanted at"
+                    " most these, or a higher data.train"
                 )
 
     def budget(self, data: Data) -> tuple[int | None, int | None, int | None]:

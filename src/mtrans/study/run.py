@@ -85,7 +85,7 @@ def execute(
     variants = plan.variants()
     first = [(v, c) for v in variants for c in v.candidates]
     search = [plan.job(v, c, plan.seeds[0], folder) for v, c in first]
-    _check(search, folder)
+    _check(search, folder, {v.data.name for v in variants if v.data.world is None})
     draw(plan.data, folder, workers=workers, progress=drawing)
     make_folder(tables_of(plan, folder))
     write_plan(plan, tables_of(plan, folder) / PLAN_FILE)
@@ -157,13 +157,21 @@ def load_studies(folder: str | Path) -> list[StudyPlan]:
     return [read_plan(file) for file in ([own] if own.exists() else []) + files]
 
 
-def _check(jobs: list[Job], folder: Path) -> None:
-    """Builds all settings, so that a mistake is found before hours of work."""
+def _check(jobs: list[Job], folder: Path, manifests: set[str]) -> None:
+    """Builds all settings and reads own manifests, so that a mistake is found before hours of work.
+
+    Args:
+        jobs: The runs of the first seed.
+        folder: The study's folder.
+        manifests: Data sets that are manifests; the clips of others may not be drawn yet.
+    """
     for job in jobs:
         try:
             job.settings(folder)
         except SettingsError as error:
             raise SettingsError(f"{job.name}: {error}") from error
+        if job.name.split("/")[0] in manifests:
+            job.data("train", "val", "test")
 
 
 def _make_way(plan: StudyPlan, folder: Path) -> None:
