@@ -136,11 +136,31 @@ def test_ablations_fill_their_table_and_are_named_until_then(tmp_path: Path) -> 
     assert "(-10.0 to +5.0) against it; no difference is shown." in text
     assert "Not learned: attribute, 27.0 % (20.0 to 80.0), where guessing gives 25.0 %" in text
     parts = study(("no-mqt", -0.3, -0.2), ("no-dar", -0.02, 0.03), ("no-fusion", 0.01, 0.03))
+    parts["plan"] |= {"steps": 800, "batch": 96}
     text = page(tmp_path / "b", None, plain, parts)
     assert "Not measured yet" not in text
-    assert "| physics | MQT | 70.0 % (60.0 to 80.0) | -25.0 [-30.0, -20.0] | costs |" in text
+    assert (
+        "| physics | 800 of 96 | MQT | 70.0 % (60.0 to 80.0) | -25.0 [-30.0, -20.0] | costs |"
+        in text
+    )
     assert "| DAR | 70.0 % (60.0 to 80.0) | +0.5 [-2.0, +3.0] | not shown |" in text
     assert "| UniFusion | 70.0 % (60.0 to 80.0) | +2.0 [+1.0, +3.0] | gains |" in text
+
+
+def test_other_choices_of_an_ablation_have_a_finding_of_their_own(tmp_path: Path) -> None:
+    short = study(("no-mqt-no-dar", -0.3, -0.2), ("dar-hard", -0.02, 0.03), ("outside", 0.1, 0.2))
+    about = {"no-mqt-no-dar": {"about": "both"}, "dar-hard": {"about": "one mask"}}
+    short["plan"] |= {"name": "ablation-short", "steps": 800, "batch": 96, "contenders": about}
+    short["plan"]["data"][0] |= {"steps": 400, "batch": 32}
+    text = page(tmp_path, None, short)
+    parts, choices = text.split("What another choice would have given")
+    assert "| physics | 400 of 32 | MQT and DAR | 70.0 % (60.0 to 80.0) |" in parts
+    assert "(`physics`, 400 of 32 questions)" in choices
+    assert (
+        "| `dar-hard` | one mask | 70.0 % (60.0 to 80.0) | +0.5 [-2.0, +3.0] | not shown" in choices
+    )
+    assert "no-mqt" not in choices  # it is above
+    assert "outside" not in text  # answers of another system, not a choice
 
 
 def test_nothing_and_damage_are_one_line(
@@ -247,7 +267,7 @@ def test_a_study_of_one_video_says_what_it_has_and_shows_nothing(tmp_path: Path)
     text = page(tmp_path, without_ends(analysis), *map(without_ends, studies))
     assert "None" not in text
     assert "`concat`: 70.0 %, -25.0 points against it; no difference is shown." in text
-    assert "| physics | MQT | 70.0 % | -25.0 | not shown |" in text
+    assert "| physics |  | MQT | 70.0 % | -25.0 | not shown |" in text
     assert "it is not shown to see motion" in text
     assert "unlearns" not in text
     assert "That mistakes come from not seeing is not shown in any seed." in text

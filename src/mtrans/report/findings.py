@@ -43,6 +43,7 @@ PARTS = {
     "no-dar": "DAR",
     "no-mixing": "patch mixing",
     "no-fusion-no-dar": "UniFusion and DAR",
+    "no-mqt-no-dar": "MQT and DAR",
     "no-mqt-moments": "MQT, with the pool kept",
     "no-mqt-no-fusion": "MQT and UniFusion",
     "none": "all four",
@@ -86,7 +87,7 @@ def findings(folder: Path) -> str:
     if not studies and not analyses:
         raise MTransError(f"'{folder}' holds no results.json and no analysis/*.json")
     parts = [Finding(*f) for d in analyses for f in order(d)]
-    parts += [*_whole(studies), _ablation(studies)]
+    parts += [*_whole(studies), _ablation(studies), *_choices(studies)]
     for make in (seeing, routes, worn, calibration, true_maps, strange):
         parts += [Finding(*f) for d in analyses for f in make(d)]
         if make is calibration:
@@ -191,24 +192,71 @@ def _unlearned(row: Mapping[str, Any]) -> list[str]:
 
 
 def _ablation(studies: Sequence[Mapping[str, Any]]) -> Finding:
-    title = "What each part is worth: switched off one at a time"
+    """What is lost without a part, or without two or more of them."""
+    title = "What each part is worth: switched off one at a time and together"
     command = "mtrans study run studies/ablation-WORLD.yaml --out STUDY"
-    table: list[list[str]] = [["world", "without", "accuracy", "difference in points", "verdict"]]
-    for document in studies:
-        for row in document["rows"]:
-            if row["contender"] not in PARTS or not row["against"] or row["point"]:
-                continue
-            gap = row["against"]
-            gains = "gains" if above(gap["low"], 0) else "not shown"
-            apart = "costs" if below(gap["high"], 0) else gains
-            size = f"{100 * gap['difference']:+.1f}{_reach(gap, ' [', ', ', ']')}"
-            table.append(
-                [row["data"], PARTS[row["contender"]], _score(row["overall"]), size, apart]
-            )
-    if len(table) == 1:
+    head = ["world", "steps", "without", "accuracy", "difference in points", "verdict"]
+    rows = [
+        [row["data"], _steps(d, row), PARTS[row["contender"]], _score(row["overall"]), *_cost(row)]
+        for d, row in _paired(studies)
+        if row["contender"] in PARTS
+    ]
+    if not rows:
         line = "Not measured yet: no kept results.json has the contenders of the ablation studies."
         return Finding(title, [line], command=command)
-    return Finding(title, ["Differences are paired, against the whole method."], table, command)
+    return Finding(
+        title, ["Differences are paired, against the whole method."], [head, *rows], command
+    )
+
+
+def _choices(studies: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    """What another choice within a part would have given, one finding a data set of an ablation."""
+    head = ["row", "what is other", "accuracy", "difference in points", "verdict"]
+    for document in studies:
+        plan, about = document["plan"], document["plan"].get("contenders") or {}
+        if not str(plan.get("name")).startswith("ablation"):
+            continue
+        found: dict[str, list[list[str]]] = {}
+        for _, row in _paired([document]):
+            name = row["contender"]
+            if name in about and name not in PARTS:
+                what = [f"`{name}`", about[name].get("about", "")]
+                cells = [*what, _score(row["overall"]), *_cost(row)]
+                found.setdefault(row["data"], []).append(cells)
+        for data, rows in found.items():
+            trained = _steps(document, {"data": data})
+            title = f"What another choice would have given (`{data}`, {trained} questions)"
+            line = "Differences are paired, against `mtrans` as it is."
+            command = (
+                f"mtrans study run PLAN.yaml --out STUDY ({data}-{plan['name']} of docs/RESULTS.md)"
+            )
+            yield Finding(title, [line], [head, *rows], command)
+
+
+def _paired(
+    studies: Sequence[Mapping[str, Any]],
+) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Yields studies with each of their rows that stands against another, curves left out."""
+    for document in studies:
+        for row in document["rows"]:
+            if row["against"] and not row["point"]:
+                yield document, row
+
+
+def _steps(document: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    """Says how long a row was trained: a data set may have its own numbers."""
+    plan = document["plan"]
+    data: Mapping[str, Any] = next((d for d in plan["data"] if d["name"] == row["data"]), {})
+    steps, batch = (data.get(key) or plan.get(key) for key in ("steps", "batch"))
+    return f"{steps} of {batch}" if steps and batch else ""
+
+
+def _cost(row: Mapping[str, Any]) -> list[str]:
+    """Returns the difference with its interval, and what may be said of it."""
+    gap = row["against"]
+    gains = "gains" if above(gap["low"], 0) else "not shown"
+    verdict = "costs" if below(gap["high"], 0) else gains
+    return [f"{100 * gap['difference']:+.1f}{_reach(gap, ' [', ', ', ']')}", verdict]
 
 
 def _reach(gap: Mapping[str, Any], start: str, between: str, end: str) -> str:
