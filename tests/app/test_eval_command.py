@@ -38,7 +38,21 @@ def test_a_model_of_another_kind_may_be_named_by_an_option(
     assert done.status == 0, done.err
     lines = (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()
     assert len(lines) == len((small / "train.jsonl").read_text().splitlines())
-    assert any(s.metric == "accuracy" for s in read_scores(tmp_path / "out" / "scores.json")[0])
+    scores, document = read_scores(tmp_path / "out" / "scores.json")
+    assert any(s.metric == "accuracy" for s in scores)
+    cost = document["cost"]
+    assert cost["answer_flops"] > 0
+    assert cost["visual_tokens"] > 0
+    told = f"{cost['visual_tokens']} visual tokens; {cost['answer_flops'] / 1e9:.3g} GFLOPs; peak"
+    assert told in done.out
+
+
+def test_likelihood_is_for_models_of_another_kind(
+    mtrans: Command, run: Path, small: Path, tmp_path: Path
+) -> None:
+    words = ("--data", small / "train.jsonl", "--out", tmp_path / "out", "--likelihood")
+    one_line_error(mtrans("eval", run, *words), "--likelihood", "hf:MODEL")
+    assert not (tmp_path / "out").exists()
 
 
 def test_eval_wants_one_model(mtrans: Command, run: Path, small: Path, tmp_path: Path) -> None:

@@ -52,6 +52,8 @@ def test_lists_can_be_set(text: str, value: tuple[object, ...]) -> None:
         ("model.masks_per_layer=1,2.5", r"wanted int"),
         ("model.masks_per_layer=1,0", r"needs >= 1 mask"),
         ("lora.targets=query,valu", r"unknown 'valu'.*value"),
+        ("lora.targets=[]", r"lora.targets=: wanted one or more of query, key, value, output"),
+        ("lora.targets=query,query", r"lora.targets=query,query: wanted .* each once"),
         ("train.betas=0.9", r"wanted 2 values"),
         ("train.betas=0.9,high", r"'high': wanted float"),
         ("train.batch_size=32.5", r"wanted int"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mtrans.core.records import Prediction, Sample
+from mtrans.core.records import Prediction, Sample, Turn
 from mtrans.data.manifest import read_manifest
 from mtrans.interop.sample_logs import from_jsonl, from_log, import_predictions, to_log
 from mtrans.measure.compare import compare
@@ -100,6 +100,44 @@ def test_generated_answers():
     ]
     alone = from_log(records[3:], None, "log")
     assert alone == [Prediction("3", None, "what ?", "a mug", "a cup")]
+
+
+def test_a_target_may_be_a_letter_and_generated_answers_are_exported_as_they_count():
+    mc = Sample("a", "/v.mp4", "which ?", "left", ("left", "right", "B"), 0)
+    records = [{"doc_id": 0, "filtered_resps": "(a)", "input": "which ?"}]
+    for form in ("A", "a", "(A)", "A.", "left", "0"):
+        (made,) = from_log([{**records[0], "target": form}], [mc], "log")
+        assert made.choice == 0, form
+        assert to_log([made])[0]["acc"] == 1, "its text is no candidate's, but it was understood"
+    second = replace(mc, answer="right", label=1)
+    for sample, form in ((mc, "B"), (mc, "1"), (second, "B"), (second, "A")):
+        with pytest.raises(PredictionsError, match=f"the right answer is '{form}'"):
+            from_log([{**records[0], "target": form}], [sample], "log")
+
+
+def test_a_line_of_another_question_is_refused(asked, tmp_path):
+    sample = asked[0]
+    line = {"id": sample.id, "answer": sample.answer}
+    turned = list(reversed(sample.choices))
+    for other, words in (
+        ({"choices": turned, "choice": 1 - sample.label}, "field 'choices' is"),
+        ({"choices": ["maybe", "never"], "choice": 0}, "field 'choices' is"),
+        ({"label": 1 - sample.label}, "field 'label' is"),
+        ({"target": "never"}, "field 'target' is 'never', in --samples it is"),
+        ({"choice": 1 - sample.label}, f"'choice' is {1 - sample.label}.*'answer' is"),
+    ):
+        with pytest.raises(PredictionsError, match=f"file:1: {words}"):
+            from_jsonl([{**line, **other}], asked, "file")
+    same = {"choices": list(sample.choices), "label": sample.label, "choice": sample.label}
+    (made,) = from_jsonl([{**line, **same, "target": sample.answer}], asked, "file")
+    assert made.choice == made.label == sample.label
+
+
+def test_what_was_said_before_survives_a_log():
+    turn = Turn("how was it?", "ann")
+    said = Prediction("a", None, "does he mean it?", "no", "no", context=(turn,))
+    (back,) = from_log(to_log([said]), None, "log")
+    assert back.context == (turn,)
 
 
 def test_predictions_of_any_system(asked, tmp_path):

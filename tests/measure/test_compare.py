@@ -87,6 +87,20 @@ def test_candidates_on_one_side_alone_are_refused():
             compare(*pair)
 
 
+def test_other_candidates_are_refused_and_another_order_of_them_is_not():
+    asked = [choice_prediction(i, 0, 0) for i in range(5)]
+    more = [dataclasses.replace(p, choices=(*p.choices, "neither")) for p in asked]
+    with pytest.raises(PredictionsError, match=r"5 samples have other candidates in .* first 'q0'"):
+        compare(asked, more)
+    turned = [
+        dataclasses.replace(
+            p, choices=p.choices[::-1], label=len(p.choices) - 1, choice=len(p.choices) - 1
+        )
+        for p in asked
+    ]
+    assert all(c.difference == 0 for c in compare(asked, turned))
+
+
 def test_a_metric_that_fits_no_question_is_an_error():
     items = [choice_prediction(i, 0, 0) for i in range(5)]
     with pytest.raises(PredictionsError, match="needs open questions"):

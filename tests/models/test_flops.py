@@ -65,6 +65,19 @@ def test_formula_equals_counter(settings, llm, batch, frames):
     )
 
 
+@pytest.mark.parametrize("name", ["hcrn", "fusion_mult", "fusion_mag", "aim", "stc", "vchat"])
+def test_what_a_connector_does_is_counted_as_its_own(name):
+    model = tiny_video_model(ModelSettings(connector=name, memory=2))
+    if model.answers_itself:
+        model.set_answers([[5], [6]])
+    counted = count_flops(model, _batch(model, 1, 2, 1))
+    parts = ("vit", "qformer", "projection", "llm")
+    assert counted["qformer"] > 0
+    assert (counted["vit"] == 0) == (name == "aim")
+    assert (counted["llm"] == 0) == model.answers_itself
+    assert sum(counted[part] for part in parts) == pytest.approx(counted["all"], rel=0.01)
+
+
 def _llm(model, llm, made, batch, frames, answer):
     """In training the answer's last token is run as well, though nothing is read off it."""
     total = made["llm_prompt"] + made["llm_answer"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mtrans.core.errors import CheckpointError
+from mtrans.core.errors import CheckpointError, SettingsError
 from mtrans.data.manifest import read_manifest
 from mtrans.infer.predictor import load_predictor
 from mtrans.models.lora import read_adapter
@@ -44,6 +44,19 @@ def test_adapt_and_answer(
     # the same from the cache and from the file
     again = next(iter(predictor.predict(samples[:1], use_cache=False)))
     assert again.log_likelihoods == pytest.approx(answers[0].log_likelihoods, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["video_qformer", "mqt"])
+def test_more_frames_than_learned_positions_are_named_before_features_are_made(
+    name: str, small: Path, tmp_path: Path
+) -> None:
+    rows = {"model.max_frames": 1, "model.temporal_position": "absolute"}
+    settings = settings_of(small, name, **rows, cache_dir=str(tmp_path / "cache"))
+    assert settings.frames.count > 1
+    samples = read_manifest(small / "train.jsonl")[:2]
+    with pytest.raises(SettingsError, match=r"learned positions have 1 rows \(model.max_frames\)"):
+        adapt(settings, samples, None, tmp_path / "run", progress=False)
+    assert not list(tmp_path.rglob("*.bin")), "features were made for nothing"
 
 
 def test_a_budget_that_is_missed_is_told(

@@ -13,6 +13,7 @@ from mtrans.app.models import Device, Raw, Settings, open_predictor
 from mtrans.app.processes import main_process
 
 if TYPE_CHECKING:
+    from mtrans.infer.latency import AnswerCost
     from mtrans.infer.predictor import Predictor
 
 
@@ -70,6 +71,10 @@ def evaluate(
     if model.startswith("hf:"):
         predictor = _open_foreign(model, device, set_, likelihood)
     else:
+        if likelihood:
+            raise SettingsError(
+                "--likelihood is for hf:MODEL; ours score candidates without it; leave it away"
+            )
         predictor = open_predictor(model, device, set_, calibrated=not raw)
     path = predictions_file(out)
     if path is None and split_name is not None and predictor.run is not None:
@@ -98,13 +103,20 @@ def evaluate(
     )
     _print_scores(scores, f"{model} on {data}")
     if cost is not None:
-        parts = ", ".join(f"{k} {v / 1e9:.3g}" for k, v in cost.component_flops.items())
-        print(
-            f"one answer: {cost.first_token_ms:.0f} ms to the first token, {cost.answer_ms:.0f} ms"
-            f" in all; {cost.visual_tokens} visual tokens; {(cost.answer_flops or 0) / 1e9:.3g}"
-            f" GFLOPs ({parts}); peak memory {output.size(cost.peak_memory_mb * 2**20)}"
-        )
+        print(_told(cost))
     print(f"predictions: {done.predictions}\nscores:      {scores_path(done.predictions)}")
+
+
+def _told(cost: AnswerCost) -> str:
+    parts = ", ".join(f"{k} {v / 1e9:.3g}" for k, v in cost.component_flops.items())
+    counted = ""
+    if cost.answer_flops is not None:
+        counted = f" {cost.answer_flops / 1e9:.3g} GFLOPs" + (f" ({parts});" if parts else ";")
+    return (
+        f"one answer: {cost.first_token_ms:.0f} ms to the first token, {cost.answer_ms:.0f} ms in"
+        f" all; {cost.visual_tokens} visual tokens;{counted}"
+        f" peak memory {output.size(cost.peak_memory_mb * 2**20)}"
+    )
 
 
 def _one_model(model: str | None, named: str | None) -> str:

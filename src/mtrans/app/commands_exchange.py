@@ -49,7 +49,8 @@ def import_predictions(
     asked = None if samples is None else read_manifest(samples)
     made = run(file, form.value, out, asked)
     target = out / "predictions.jsonl"
-    failed = sum(p.parse == "failed" for p in made)
+    failed = sum(p.parse == "failed" and p.error is None for p in made)
+    broken = sum(p.error is not None for p in made)
     missing = 0 if asked is None else len(asked) - len(made)
     if any(p.target is not None for p in made):
         scores = [s for s in score_predictions(target) if not s.slice]
@@ -57,6 +58,8 @@ def import_predictions(
     print(f"{len(made)} predictions written to {target}")
     if failed:
         output.say(f"note: {failed} answers name no candidate, or several; they count as wrong")
+    if broken:
+        output.say(f"note: {broken} lines tell of an error; they count as wrong")
     if missing:
         output.say(f"note: {missing} of {len(asked or ())} questions in --samples have no answer")
 

@@ -54,8 +54,9 @@ TAIL = """\
 - `hcrn`, `fusion_mult` and `fusion_mag` are older than LLMs that see: a classifier over the answers
   and candidates of the training data answers, the LLM only lends its word embeddings (so it sees no
   visual tokens). The list of answers is kept with the adapter; a candidate that is not in it gets
-  log-probability -20. Counted with two classes. A further floor, a linear SVM on the words alone:
-  `python -m mtrans.study.svm_text train.jsonl test.jsonl predictions.jsonl`.
+  log-probability -20. Counted with two classes. A further floor, a linear SVM on the words alone,
+  is `floors: [svm-text]` of a plan, a row of its tables (outside a study `python -m
+  mtrans.study.svm_text train.jsonl test.jsonl predictions.jsonl`).
 - `aim` and `st_adapter` work inside the ViT: its features can't be cached, a step costs many times
   as much, and the run says so.
 - `memory_bank` remembers `model.memory` frames (4); it differs from a plain look back only where a

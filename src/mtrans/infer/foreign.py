@@ -29,6 +29,7 @@ from mtrans.infer.answers import blank, failure
 from mtrans.infer.conditions import Condition
 from mtrans.infer.foreign_checkpoint import Foreign, open_checkpoint
 from mtrans.infer.predictor import Errors, Predictor
+from mtrans.models.flops import count_forward
 from mtrans.video.clip import load_clip
 from mtrans.video.container import Frames
 
@@ -105,11 +106,17 @@ class ForeignPredictor(Predictor):
         samples = list(samples)
         with screen.progress("answering", progress) as step:
             for done, sample in enumerate(samples, 1):
-                yield self._predicted(sample, errors)
+                yield self.predict_one(sample, errors)
                 if step is not None:
                     step(done, len(samples))
 
-    def _predicted(self, sample: Sample, errors: Errors) -> Prediction:
+    def predict_one(self, sample: Sample, errors: Errors) -> Prediction:
+        """Answers one question.
+
+        Raises:
+            VideoError: Its clip can't be read, with ``errors="raise"``.
+            CheckpointError: The processor can't be used as it is.
+        """
         frames = None
         if sample.video is not None:
             try:
@@ -127,6 +134,20 @@ class ForeignPredictor(Predictor):
                 else self._say(sample, inputs)
             )
         return dataclasses.replace(made, ms=round(1000 * (time.monotonic() - began), 3))
+
+    def count_flops(self, sample: Sample, answer: str) -> float:
+        """Counts the operations of reading clip, prompt and answer once.
+
+        Raises:
+            VideoError: The clip can't be read.
+            SettingsError: The model can't be run on a prompt with an answer.
+        """
+        frames = None
+        if sample.video is not None:
+            frames = load_clip(sample.video, self.settings.frames, sample.start, sample.end)
+        inputs = self._inputs(sample, frames)
+        ids = self.backbone.processor.tokenizer(answer, add_special_tokens=False)["input_ids"]
+        return count_forward(self.backbone.model, lambda: self._log_likelihood(inputs, ids))
 
     def _inputs(self, sample: Sample, frames: Frames | None) -> dict[str, Tensor]:
         """Returns what the model is given: the chat of one question, as tensors."""
@@ -253,7 +274,8 @@ def _vision(processor: Any, frames: Frames | None) -> tuple[list[dict[str, Any]]
     about = {  # so that models that are told the time are told the right one
         "fps": rate,
         "total_num_frames": len(times),
-        "frames_indices": [round(float(t) * rate) for t in times],
+        # not whole: rounded, centres of equal parts (0.5, 1.5, 2.5) would be 0, 2, 2
+        "frames_indices": [float(t) * rate for t in times],
         "duration": float(times[-1]),
     }
     return [{"type": "video"}], {

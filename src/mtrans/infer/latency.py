@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mtrans.core.errors import VideoError
+from mtrans.core.errors import SettingsError, VideoError
 from mtrans.core.records import Sample
 from mtrans.infer.foreign import ForeignPredictor
 from mtrans.infer.predictor import Predictor
@@ -25,12 +26,14 @@ class AnswerCost:
     """The cost of one question about one clip, asked alone: an entry of scores.json.
 
     Attributes:
-        first_token_ms: From frames in memory to the first token, the ViT included.
+        first_token_ms: From frames in memory to the first token, the ViT included. Of a model of
+            another kind from what its processor makes of them, here and below.
         answer_ms: From frames in memory to the whole answer: candidates scored, or text written.
         visual_tokens: Visual tokens the LLM sees.
         answer_flops: Operations of reading clip, prompt and answer once, as torch counts them;
             None where the right answer is not known, or nothing was counted.
-        component_flops: The same by component: ``vit``, ``qformer``, ``projection``, ``llm``.
+        component_flops: The same by component: ``vit``, ``qformer``, ``projection``, ``llm``;
+            empty for a model of another kind.
         peak_memory_mb: Highest memory of the process so far in MiB, or the GPU's.
         memory_kind: ``cuda`` or ``rss``.
     """
@@ -47,18 +50,18 @@ class AnswerCost:
 def answer_cost(
     predictor: Predictor, samples: Sequence[Sample], *, count: bool = True
 ) -> AnswerCost | None:
-    """Asks the first question whose clip can be read once more, alone, and measures.
+    """Asks the first question whose clip can be read, alone: once to warm up, then to measure.
 
     Args:
-        predictor: One of our models, warm: it has answered before.
+        predictor: One of our models, or of another kind.
         samples: Questions.
         count: Also count its operations, which takes longer than the answer itself.
 
     Returns:
-        The cost; None for another kind of model, or where no clip can be read.
+        The cost; None where no clip can be read.
     """
     if isinstance(predictor, ForeignPredictor):
-        return None
+        return _foreign_cost(predictor, samples, count)
     source = video_source(predictor.backbone, predictor.settings)
     for sample in samples:
         try:
@@ -68,6 +71,7 @@ def answer_cost(
         break
     else:
         return None
+    predictor._answer([item])  # cold where answers were reused, or features came from the cache
     (answered,) = predictor._answer([item])
     longest, predictor.max_new_tokens = predictor.max_new_tokens, 1
     try:
@@ -76,11 +80,11 @@ def answer_cost(
         first = 1000 * (time.monotonic() - began)
     finally:
         predictor.max_new_tokens = longest
+    memory, kind = peak_memory(predictor.device)  # counting takes attention apart, and more of it
     counted: dict[str, float] = {}
     if count and sample.answer is not None:
         batch = to_device(predictor.collate([item]), predictor.device)
         counted = count_flops(predictor.backbone.model, batch)
-    memory, kind = peak_memory(predictor.device)
     return AnswerCost(
         first_token_ms=round(first, 3),
         answer_ms=answered.ms or 0.0,
@@ -89,4 +93,35 @@ def answer_cost(
         peak_memory_mb=round(memory, 1),
         memory_kind=kind,
         component_flops={name: counted[name] for name in COMPONENTS if name in counted},
+    )
+
+
+def _foreign_cost(
+    predictor: ForeignPredictor, samples: Sequence[Sample], count: bool
+) -> AnswerCost | None:
+    for sample in samples:
+        if predictor.predict_one(sample, "record").error is None:
+            break
+    else:
+        return None
+    answered = predictor.predict_one(sample, "raise")
+    longest, predictor.max_new_tokens = predictor.max_new_tokens, 1
+    try:
+        first = predictor.predict_one(
+            dataclasses.replace(sample, choices=None, label=None), "raise"
+        )
+    finally:
+        predictor.max_new_tokens = longest
+    memory, kind = peak_memory(predictor.device)
+    flops = None
+    if count and sample.answer is not None:
+        with contextlib.suppress(SettingsError):  # it can't be run on a prompt with an answer
+            flops = predictor.count_flops(sample, sample.answer)
+    return AnswerCost(
+        first_token_ms=first.ms or 0.0,
+        answer_ms=answered.ms or 0.0,
+        visual_tokens=answered.tokens["visual"],
+        answer_flops=flops,
+        peak_memory_mb=round(memory, 1),
+        memory_kind=kind,
     )

@@ -23,13 +23,14 @@ from mtrans.core.files import file_hash, write_text
 from mtrans.core.records import Prediction, Sample
 from mtrans.data.fields import FieldError, sample_from_json
 from mtrans.data.prompts import parse_answer
+from mtrans.measure.metrics import is_right
 from mtrans.measure.predictions import PredictionsError, read_predictions, write_predictions
 
 Format = Literal["lmms-eval", "jsonl"]
 
 _ASKED = (
     *("video", "question", "choices", "label", "start", "end"),
-    *("type", "speaker", "group", "split", "facts"),
+    *("type", "speaker", "group", "split", "facts", "context"),
 )
 """Fields that a prediction takes over from its sample."""
 
@@ -114,6 +115,7 @@ def from_jsonl(
         line = dict(record)
         if samples is not None:
             sample = known[line["id"]]
+            _check_asked(line, sample, where)
             line = {**_asked(sample), **{k: v for k, v in line.items() if k not in _ASKED}}
             line["target"] = sample.answer
         if line.get("answer") is None and line.get("error") is None:
@@ -204,6 +206,33 @@ def _check_types(record: Mapping[str, Any], where: str) -> None:
             raise PredictionsError(f"{where}: field '{name}': wanted {wanted}, got {value!r:.80}")
 
 
+def _check_asked(record: Mapping[str, Any], sample: Sample, where: str) -> None:
+    """Finds a line whose candidates or right answer are not the manifest's.
+
+    Raises:
+        PredictionsError: They differ: its `choice` would be taken for another candidate.
+    """
+    for name, asked in (
+        ("choices", sample.choices),
+        ("label", sample.label),
+        ("target", sample.answer),
+    ):
+        own = record.get(name)
+        own = tuple(own) if name == "choices" and own is not None else own
+        if own is not None and own != asked and (asked is not None or name == "choices"):
+            raise PredictionsError(
+                f"{where}: field '{name}' is {own!r:.80}, in --samples it is {asked!r:.80};"
+                " give the manifest that was asked"
+            )
+    choice, choices = record.get("choice"), sample.choices or ()
+    if isinstance(choice, int) and 0 <= choice < len(choices):
+        answer = record.get("answer")
+        if answer in choices and answer != choices[choice]:
+            raise PredictionsError(
+                f"{where}: 'choice' is {choice} ('{choices[choice]}'), 'answer' is '{answer}'"
+            )
+
+
 def _record(number: int, p: Prediction) -> dict[str, Any]:
     doc: dict[str, Any] = {k: v for k, v in p.to_json().items() if k in ("id", *_ASKED)}
     if p.target is not None:
@@ -212,7 +241,8 @@ def _record(number: int, p: Prediction) -> dict[str, Any]:
         resps: Any = [[x, n == p.choice] for n, x in enumerate(_own_losses(p))]
         right = float(p.choice == p.label)
     else:
-        resps, right = p.answer, float(p.answer.strip() == (p.target or "").strip())
+        resps = p.answer
+        right = float(is_right(p) if p.choices else p.answer.strip() == (p.target or "").strip())
     target = p.target if p.label is None else p.label
     counts = {"input_tokens": p.tokens.get("visual", 0) + p.tokens.get("prompt", 0)}
     counts["output_tokens"] = p.tokens.get("answer", 0)
@@ -255,7 +285,7 @@ def _sample(
             )
         sample = samples[doc_id]
         target = str(record.get("target"))
-        if sample.answer is not None and target not in (str(sample.label), sample.answer):
+        if sample.answer is not None and target.strip() not in _forms(sample):
             raise PredictionsError(
                 f"{where}: the right answer is '{target}', in --samples line {doc_id + 1} it is"
                 f" '{sample.answer}'; give the manifest that the task was made of"
@@ -270,6 +300,18 @@ def _sample(
             ) from error
     known = record.get("target")
     return Sample(str(doc_id), None, asked or "?", None if known is None else str(known))
+
+
+def _forms(sample: Sample) -> set[str]:
+    """Returns the ways in which a task writes the right answer: text, index or letter."""
+    forms = {str(sample.answer).strip()}
+    if sample.label is not None:
+        forms.add(str(sample.label))
+        if sample.label < 26:
+            small = chr(ord("a") + sample.label)
+            letters = {form for x in (small, small.upper()) for form in (x, f"({x})", f"{x}.")}
+            forms |= letters - set(sample.choices or ())  # a candidate's own text is no letter
+    return forms
 
 
 def _answered(sample: Sample, record: Mapping[str, Any], where: str) -> Prediction:

@@ -188,6 +188,16 @@ def _match(
             f"{len(other_kind)} samples have candidates in one of {name} and {other_name} and none"
             f" in the other, first '{other_kind[0]}': ask both runs alike"
         )
+    others = [
+        p.id
+        for p, q in zip(first, matched, strict=True)
+        if truth(p) is not None and set(p.choices or ()) != set(q.choices or ())
+    ]
+    if others:
+        raise PredictionsError(
+            f"{len(others)} samples have other candidates in {other_name} than in {name}, first"
+            f" '{others[0]}': evaluate both runs on the same manifest"
+        )
     return first, matched
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -25,7 +25,8 @@ PARTS = {
     "llm": r"language_model\.\w+",
 }
 """Component -> its modules' names in the assembled model. ``qformer`` is the whole connector, the
-two before it included."""
+two before it included; of one inside the ViT the ViT too, whose layers it calls piece by piece, so
+that ``vit`` is 0."""
 
 
 def count_flops(
@@ -65,6 +66,22 @@ def count_flops(
         if backward:
             found["backward"] = _backward(base, out.loss)
     return found
+
+
+def count_forward(model: torch.nn.Module, run: Callable[[], object]) -> float:
+    """Counts products of matrices of whatever `run` has any model do, as :func:`count_flops` does.
+
+    Args:
+        model: The model that `run` runs, without gradients.
+        run: Called once.
+
+    Returns:
+        Operations forward.
+    """
+    with sdpa_kernel(SDPBackend.MATH), _frozen(model), torch.no_grad():
+        with FlopCounterMode(display=False) as counter:
+            run()
+        return float(counter.get_total_flops())
 
 
 @contextlib.contextmanager

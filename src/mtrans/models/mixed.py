@@ -41,8 +41,6 @@ def hold_matrices(model: Any) -> None:
     base.rounded = torch.bfloat16
     for part in _parts(base):
         part.forward = torch.autocast(kind, torch.bfloat16)(part.forward)
-    if base.answers_itself:
-        base.connecting.scores = torch.autocast(kind, torch.bfloat16)(base.connecting.scores)
 
 
 def _replace(tensor: Tensor, made: Tensor, files: MappedFiles) -> None:

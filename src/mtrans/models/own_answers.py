@@ -63,7 +63,7 @@ class OwnAnswersMixin(Base):
         if labels is not None and self.config.use_decoder_only_language_model:
             seen = seen * (labels == -100).to(seen.dtype)  # the answer stands behind the prompt
         text, seen = close_gaps(self.get_input_embeddings()(ids), seen)
-        return cast(Tensor, self.connecting.scores(self._clips(asked), text, seen.bool()))
+        return cast(Tensor, self.connecting(self._clips(asked), text, seen.bool()))
 
     def _own_loss(
         self, asked: ModelInputs, labels: Tensor | None, num_items: Tensor | int | None

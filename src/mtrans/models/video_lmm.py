@@ -31,12 +31,13 @@ from mtrans.models.answering import AnsweringMixin
 from mtrans.models.attention import IMPLEMENTATION
 from mtrans.models.connectors import CONNECTORS
 from mtrans.models.connectors.base import ClipBatch, Connector, Visual
+from mtrans.models.connectors.blocks import FramePosition
 from mtrans.models.frozen import hold_still, is_frozen
 from mtrans.models.inputs import ModelInputs
 from mtrans.models.own_answers import OwnAnswersMixin
 from mtrans.models.routing import LayerRouting, Router
 from mtrans.models.scoring import ScoringMixin
-from mtrans.models.temporal import SharedLinear
+from mtrans.models.temporal import AbsolutePosition, SharedLinear
 from mtrans.models.trained import TrainedWhole
 
 NEW_MODULES = (TrainedWhole,)
@@ -116,6 +117,12 @@ class VideoLMM(AnsweringMixin, ScoringMixin, OwnAnswersMixin):
     def connecting(self) -> Connector:
         """The connector, under whichever name it is kept."""
         return cast(Connector, getattr(self, place_of(self.settings)))
+
+    def most_frames(self) -> int | None:
+        """Returns how many frames the learned positions have rows for; None where any number is."""
+        kinds = (FramePosition, AbsolutePosition)
+        rows = [m.frame.shape[0] for m in self.modules() if isinstance(m, kinds)]
+        return min(rows, default=None)
 
     @classmethod
     def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:

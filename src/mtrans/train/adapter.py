@@ -12,7 +12,7 @@ from peft import set_peft_model_state_dict
 from peft.utils import load_peft_weights
 from safetensors import SafetensorError
 
-from mtrans.core.errors import CheckpointError
+from mtrans.core.errors import CheckpointError, SettingsError
 from mtrans.core.records import Sample
 from mtrans.core.runtime import Kept, pick_kept, seed_everything
 from mtrans.core.settings import RunSettings
@@ -49,7 +49,7 @@ def fresh_backbone(
 
     Raises:
         CheckpointError: The backbone given has an adapter, or other switches.
-        SettingsError: `train.compile` without a compiler.
+        SettingsError: `train.compile` without a compiler, or more frames than learned positions.
     """
     options, mixed = settings.train, False
     if backbone is None:
@@ -76,6 +76,12 @@ def fresh_backbone(
     if device.type == "cpu":
         # the fused kernel's backward pass was measured slower than plain products (docs/LOG.md)
         backbone.base.language_model.set_attn_implementation("eager")
+    rows = backbone.base.most_frames()
+    if rows is not None and settings.frames.count > rows:
+        raise SettingsError(
+            f"frames.count={settings.frames.count}, but learned positions have {rows} rows"
+            " (model.max_frames); set that higher, or take fewer frames"
+        )
     if backbone.base.answers_itself:
         collate = make_collator(backbone, settings)
         known = {answer for s in train for answer in (*(s.choices or ()), s.answer) if answer}

@@ -21,8 +21,9 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Sorts what is trained into optimizer groups.
 
-    Weight decay acts on matrices of LoRA pairs and routers only: decaying a gate or a position
-    would pull towards the image model, decaying a bias towards nothing in particular.
+    Weight decay acts on matrices: LoRA pairs, routers, and what a connector trains whole, learned
+    queries included. Not on gates, positions and biases: decaying a gate or a position would pull
+    towards the image model, decaying a bias towards nothing in particular.
 
     Args:
         model: The model.

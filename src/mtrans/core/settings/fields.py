@@ -107,7 +107,8 @@ class ModelSettings:
     late or not at all (docs/LOG.md)."""
 
     max_frames: int = 64
-    """Rows of the absolute temporal embedding; with `absolute`, more frames are an error."""
+    """Rows of a learned embedding of frames: of `temporal_position=absolute`, and of the connectors
+    that have one (video_qformer, vchat, memory_bank, aim, fusion_*). More frames are an error."""
 
     patch_mixing: int = 0
     """Channels in which each patch is mixed with its neighbours in picture and time before the
@@ -188,7 +189,12 @@ class LoraSettings:
     value)."""
 
     def __post_init__(self) -> None:
-        known = {"query", "key", "value", "output"}
+        known = ("query", "key", "value", "output")
+        if not self.targets or len(set(self.targets)) < len(self.targets):
+            raise SettingsError(
+                f"lora.targets={','.join(self.targets)}: wanted one or more of {', '.join(known)},"
+                " each once"
+            )
         for target in self.targets:
             if target not in known:
                 raise SettingsError(

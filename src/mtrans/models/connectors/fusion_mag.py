@@ -5,7 +5,7 @@
 Source: Rahman et al., "Integrating Multimodal Information in Large Pretrained Transformers"
 (MAG-BERT), ACL 2020: the multimodal adaptation gate. Ours: words find their frames by attention,
 where the original has them aligned by time; the frozen LLM's embeddings and two new transformer
-layers, 64 wide (`model.width`), in place of a fine-tuned BERT.
+layers, 64 wide (`model.width`), without dropout, in place of a fine-tuned BERT.
 """
 
 from __future__ import annotations

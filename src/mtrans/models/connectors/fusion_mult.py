@@ -4,7 +4,8 @@ Source: Tsai et al., "Multimodal Transformer for Unaligned Multimodal Language S
 ACL 2019: directional crossmodal transformers, self-attention over each result, a classifier. Ours:
 two modalities (text, vision); the frozen LLM's embeddings and the frozen ViT's features in place of
 GloVe and facial action units; a linear layer in place of convolutions over time; two crossmodal
-layers a direction and one over each result; means in place of last elements.
+layers a direction and one over each result, what is looked at entering without a norm of its own;
+means in place of last elements; no dropout.
 """
 
 from __future__ import annotations

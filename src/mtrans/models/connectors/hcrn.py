@@ -7,9 +7,13 @@ Source: Le et al., "Hierarchical Conditional Relation Networks for Video Questio
 2020: the conditional relation unit, its stacking, motion and question as conditions, a classifier.
 Ours: relations among neighbouring frames in place of random subsets; motion is what changes from
 frame to frame in the frozen ViT's features, where the original has a video network; a transformer
-layer reads the question in place of a BiLSTM; 64 wide (`model.width`) in place of 512; clips of
-four frames in place of sixteen. So up to four frames are one clip, and the second level, which
-relates clips, has nothing to relate: it wants twelve frames or more (`frames.count`) to be whole.
+layer reads the question in place of a BiLSTM; relations are averaged, a clip's before clips are
+related, where the authors' code weighs them by the question at the end; no gate in the question's
+units; the mean of changes in place of an LSTM as the video's motion; video times question beside
+both in the classifier; candidates are classes and are not read; no dropout; 64 wide (`model.width`)
+in place of 512; clips of four frames in place of sixteen. So up to four frames are one clip, and
+the second level, which relates clips, has nothing to relate: it wants twelve frames or more
+(`frames.count`) to be whole.
 """
 
 from __future__ import annotations

@@ -60,7 +60,9 @@ class AnswerHead(Connector):
         """
         raise NotImplementedError
 
-    def scores(self, clips: ClipBatch, text: Tensor, seen: Tensor) -> Tensor:
+    def forward(  # type: ignore[override]
+        self, clips: ClipBatch, text: Tensor, seen: Tensor
+    ) -> Tensor:
         """Returns the log-probabilities float[B, n] of the classes; arguments as `features`."""
         assert self.classifier is not None
         found = self.classifier(self.features(clips, text, seen))
@@ -87,7 +89,7 @@ class Classifier(TrainedWhole):
 
 
 class Projected(TrainedWhole):
-    """A linear layer to the inner width, in the dtype of its weights.
+    """LayerNorm and a linear layer to the inner width, in the dtype of its weights.
 
     Args:
         width: Of the input.

@@ -5,9 +5,10 @@
 
 Source: Cheng et al., "VideoLLaMA 2: Advancing Spatial-Temporal Modeling and Audio Understanding in
 Video-LLMs" (2024), the STC connector: RegNet stages around a 3D convolution. Ours: one block a
-stage in place of four, of the ViT's width inside; no SiLU behind the 3D convolution, which is not
-padded (as in their v35 variant); the LLM stays frozen, where the original trains it too. It has no
-use for the Q-Former and starts from nothing: the original learned it from millions of clips.
+stage in place of four, of the ViT's width inside, and a 1 x 1 convolution before the first; no
+SiLU behind the 3D convolution, which is not padded (as in their v35 variant); the LLM stays frozen,
+where the original trains it too. It has no use for the Q-Former and starts from nothing: the
+original learned it from millions of clips.
 """
 
 from __future__ import annotations
