@@ -176,6 +176,30 @@ def test_rows_are_compared_with_the_first_contender_at_the_same_point():
     }
 
 
+def test_a_setting_that_the_first_contender_fixes_is_no_axis_to_compare_along():
+    made = plan(contenders=["single", "mtrans"], vary={"frames.count": [2, 4], "lora.rank": [2, 8]})
+    found = {v.label: made.reference(v) for v in made.variants() if v.contender == "mtrans"}
+    assert {k: v.label for k, v in found.items()} == {
+        f"mtrans, frames.count={frames}, lora.rank={rank}": f"single, lora.rank={rank}"
+        for frames in (2, 4)
+        for rank in (2, 8)
+    }
+
+
+def test_values_that_differ_have_folders_that_differ():
+    made = plan(vary={"lora.dropout": [0.1234567, 0.1234568, 0.1]}, search={})
+    names = [made.job(v, {}, 0, OUT).name for v in made.variants() if v.contender == "mtrans"]
+    assert len(set(names)) == 3
+    assert any(name.endswith("lora.dropout-0.1/seed-0") for name in names)
+
+
+def test_a_key_that_stands_twice_is_named(tmp_path):
+    file = tmp_path / "plan.yaml"
+    file.write_text("data: {world: talk, train: 2, test: 1}\ncontenders:\n  mtrans:\n  mtrans:\n")
+    with pytest.raises(SettingsError, match=r"line 4: 'mtrans' was already on line 3"):
+        read_plan(file)
+
+
 def test_own_candidates_replace_the_common_ones():
     made = plan(
         contenders={"mtrans": None, "paper": {"search": {"train.learning_rate": [1e-4]}}},

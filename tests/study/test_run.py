@@ -14,10 +14,10 @@ import pytest
 from mtrans.core.errors import CheckpointError, ManifestError, SettingsError
 from mtrans.measure.predictions import read_predictions
 from mtrans.study.collect import collect
-from mtrans.study.grid import FAILURES, failures, run_jobs
+from mtrans.study.grid import FAILURES, Outcome, failures, run_jobs
 from mtrans.study.jobs import StudyError
 from mtrans.study.keep import keep
-from mtrans.study.run import load_study, run_study
+from mtrans.study.run import execute, load_study, run_study
 from mtrans.study.tables import markdown, to_csv
 from mtrans.train.run_folder import RunFolder
 
@@ -144,6 +144,39 @@ def test_a_failed_run_stops_no_other_and_is_named(make_plan, tmp_path, capsys):
     assert "squares/wild/seed-0" in results.missing
     assert "squares/wild/seed-0\n" in (tmp_path / FAILURES).read_text()
     assert "failed: " in capsys.readouterr().err
+
+
+def test_what_an_answer_costs_is_there_before_the_answers_are(plan, study, tmp_path, monkeypatch):
+    """A run whose answers are complete counts as done: nothing may be left to do after them."""
+    job = plan.job(plan.variants()[0], {RATE: 1e-3}, 0, study[0])
+    run = RunFolder(shutil.copytree(study[0], tmp_path / "study") / job.name)
+    cost = {k: v for k, v in run.info()["cost"].items() if k != "first_token_ms"}
+    run.update(cost=cost)
+    run.predictions().unlink()
+
+    def stopped(*_, **__):
+        raise CheckpointError("stopped here")
+
+    monkeypatch.setattr("mtrans.infer.evaluate.evaluate", stopped)
+    (outcome,) = run_jobs([job], tmp_path / "study")
+    assert outcome.error == "stopped here"
+    assert run.info()["cost"]["first_token_ms"] > 0
+
+
+def test_a_run_whose_process_was_killed_is_tried_once_more(make_plan, tmp_path, monkeypatch):
+    plan = make_plan(contenders={"mtrans": {"search": {RATE: [1e-3, 4e-3]}}}, seeds=[0])
+    asked: list[list[str]] = []
+
+    def killed_once(jobs, *_, **__):
+        asked.append([job.name for job in jobs])
+        first = len(asked) == 1
+        return [Outcome(job, killed=first and "0.004" in job.name, error="x") for job in jobs]
+
+    monkeypatch.setattr("mtrans.study.run.run_jobs", killed_once)
+    outcomes = execute(plan, tmp_path)
+    names = [f"squares/mtrans/rate-{rate}-seed-0" for rate in ("0.001", "0.004")]
+    assert asked == [names, names[1:], []]
+    assert [o.job.name for o in outcomes] == names
 
 
 def test_contradictions_are_found_before_anything_runs(make_plan, tmp_path):

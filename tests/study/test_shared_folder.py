@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
 
 import pytest
 
-from mtrans.core.errors import SettingsError
+from mtrans.core.errors import CheckpointError, SettingsError
 from mtrans.data.manifest import read_manifest, write_manifest
 from mtrans.measure.predictions import read_predictions
 from mtrans.study.collect import collect
@@ -86,6 +87,27 @@ def test_other_settings_are_moved_away_if_wished(make_plan, tmp_path):
     place = tmp_path / "squares/mean"
     steps = {p.name: RunFolder(p).info()["steps"] for p in place.iterdir()}
     assert steps == {"seed-0": 1, "seed-0.old-1": 2}
+
+
+def test_other_test_questions_and_a_damaged_run_can_be_moved_away(make_plan, small, tmp_path):
+    plan = make_plan(contenders=["mean"])
+    run_study(plan, tmp_path / "study", say=print)
+    lines = (small / "train.jsonl").read_text().replace('"clips/', f'"{small}/clips/').splitlines()
+    (tmp_path / "fewer.jsonl").write_text("\n".join(lines[:3]) + "\n")
+    data = (dataclasses.replace(plan.data[0], test=str(tmp_path / "fewer.jsonl")),)
+    other = dataclasses.replace(plan, data=data)
+    with pytest.raises(CheckpointError, match=r"answered other test questions .*, 3 here.*--fresh"):
+        run_study(other, tmp_path / "study", say=print)
+    results, outcomes = run_study(other, tmp_path / "study", fresh=True, say=print)
+    assert [o.error for o in outcomes] == [None]
+    assert results.rows[0].overall.n <= 3
+    run = tmp_path / "study/squares/mean/seed-0"
+    (run / "run.json").write_text('{"status": "fini')
+    with pytest.raises(CheckpointError, match=r"run\.json' is damaged.*--fresh"):
+        run_study(other, tmp_path / "study", say=print)
+    run_study(other, tmp_path / "study", fresh=True, say=print)
+    assert RunFolder(run).info()["status"] == "finished"
+    assert {p.name for p in run.parent.iterdir()} == {"seed-0", "seed-0.old-1", "seed-0.old-2"}
 
 
 def test_clips_once_drawn_stay_as_they_are(tmp_path):

@@ -15,7 +15,7 @@ from mtrans.measure.predictions import read_predictions, write_predictions
 from mtrans.report.study import build_study
 from mtrans.study.plan_file import plan_from_dict
 from mtrans.study.run import publish, run_study
-from mtrans.study.transfer import transfer_csv, transfer_rows
+from mtrans.study.transfer import transfer_csv, transfer_markdown, transfer_rows
 from study.conftest import QUICK
 
 
@@ -99,7 +99,9 @@ def test_without_the_clips_that_were_trained_on_nothing_is_said_of_the_task(
         monkeypatch.setattr(
             Path, "exists", lambda p, old=Path.exists, m=manifest: str(p) != m and old(p)
         )
-    rows = {(r.learned, r.asked, r.regime) for r in transfer_rows(plan, tmp_path)}
+    found = transfer_rows(plan, tmp_path)
+    assert "(new scene, task unknown)" in transfer_markdown(found)
+    rows = {(r.learned, r.asked, r.regime) for r in found}
     assert {regime for learned, _, regime in rows if learned == "one"} == {
         "same scene, task unknown",
         "new scene, task unknown",

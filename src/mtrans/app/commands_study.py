@@ -243,12 +243,16 @@ def example() -> None:
 
 
 def _show(results: Results, folder: Path) -> None:
+    from mtrans.core.files import write_text
     from mtrans.report.study import build_study, pictures
     from mtrans.study.run import tables_of
 
     place = tables_of(results.plan, folder)
+    for kind in ("cost-*.svg", "curve-*.svg"):  # an earlier plan had others
+        for old in place.glob(kind):
+            old.unlink()
     for name, picture in pictures(results):
-        (place / name).write_text(picture, encoding="utf-8")
+        write_text(place / name, picture)
     print((place / "table.md").read_text(encoding="utf-8"))
     print(f"tables: {place / 'table.md'}, {place / 'table.csv'}, {place / 'results.json'}")
     print(f"report: {build_study(results, place / 'report.html', results.plan.name)}")

@@ -48,7 +48,7 @@ class AnswerCost:
 
 
 def answer_cost(
-    predictor: Predictor, samples: Sequence[Sample], *, count: bool = True
+    predictor: Predictor, samples: Sequence[Sample], *, count: bool = True, warm: bool = False
 ) -> AnswerCost | None:
     """Asks the first question whose clip can be read, alone: once to warm up, then to measure.
 
@@ -56,6 +56,7 @@ def answer_cost(
         predictor: One of our models, or of another kind.
         samples: Questions.
         count: Also count its operations, which takes longer than the answer itself.
+        warm: The predictor has answered from a clip's frames before: leave out the first time.
 
     Returns:
         The cost; None where no clip can be read.
@@ -71,7 +72,8 @@ def answer_cost(
         break
     else:
         return None
-    predictor._answer([item])  # cold where answers were reused, or features came from the cache
+    if not warm:  # cold where answers were reused, or features came from the cache
+        predictor._answer([item])
     (answered,) = predictor._answer([item])
     longest, predictor.max_new_tokens = predictor.max_new_tokens, 1
     try:

@@ -64,7 +64,8 @@ def _line(world: World, study: str, row: dict[str, Any]) -> str:
 def _clips(plan: StudyPlan, world: str) -> tuple[Any, ...] | None:
     for data in plan.data:
         if data.name == world:
-            return (data.train, data.test, data.seed, data.types, *plan.budget(data))
+            drawn = (data.world, data.train, data.test, data.seed, data.size, data.seconds)
+            return (*drawn, data.types, *plan.budget(data))
     return None
 
 

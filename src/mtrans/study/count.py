@@ -51,11 +51,11 @@ def time_answers(run: RunFolder, predictor: Predictor, samples: Sequence[Sample]
     places = np.linspace(0, len(samples) - 1, ASKED).astype(int)
     # operations grow with the text alone, so those of the middling one are their median
     counted = places[middling([samples[place] for place in places])]
-    answer_cost(predictor, samples, count=False)  # warms up
+    answer_cost(predictor, samples, count=False, warm=True)  # only to warm it up
     found = [
         made
         for place in places
-        if (made := answer_cost(predictor, samples[place:], count=place == counted))
+        if (made := answer_cost(predictor, samples[place:], count=place == counted, warm=True))
     ]
     medians = {}
     for name in TIMED:

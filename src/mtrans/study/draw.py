@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from mtrans.core.errors import SettingsError
 from mtrans.core.files import make_folder, read_jsonl
 from mtrans.study.parts import Data
 
@@ -63,7 +64,12 @@ def _is_there(data: Data, place: Path, counts: Mapping[str, int]) -> bool:
     spec = place / "world.json"
     if not spec.exists():
         return False
-    there = json.loads(spec.read_text("utf-8"))
+    try:
+        there = dict(json.loads(spec.read_text("utf-8")))
+    except (ValueError, TypeError) as error:
+        raise SettingsError(
+            f"'{spec}' is damaged; remove '{place}', its clips are drawn again"
+        ) from error
     wanted = {"world": data.world, "seed": data.seed, "size": data.size, "seconds": data.seconds}
     if any(there.get(key) != value for key, value in wanted.items()):
         return False  # make_world says what differs

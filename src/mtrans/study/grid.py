@@ -10,6 +10,7 @@ end, and tried again the next time. Importing this needs no torch.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import queue
@@ -40,6 +41,7 @@ class Outcome:
         result: The accuracy in words; empty where it was found done or failed.
         error: Why it failed, on one line.
         trace: The traceback of an error that is not the user's.
+        killed: Its process died, from outside or for want of memory.
     """
 
     job: Job
@@ -47,6 +49,7 @@ class Outcome:
     result: str = ""
     error: str | None = None
     trace: str | None = None
+    killed: bool = False
 
 
 class Watch:
@@ -72,6 +75,10 @@ class Watch:
         self.over += len(jobs)
         if jobs:
             self.say(f"[{self.over}/{self.total}] {len(jobs)} runs found done")
+
+    def again(self, jobs: Sequence[Job]) -> None:
+        """Takes runs that were over back, since they are tried once more."""
+        self.over -= len(jobs)
 
     def started(self, job: Job) -> None:
         """A run begins in this process."""
@@ -139,8 +146,11 @@ def run_jobs(
     for outcome in results:
         outcomes[outcome.job.name] = outcome
         watch.finished(outcome)
-        if outcome.error:
-            with (folder / FAILURES).open("a", encoding="utf-8") as file:
+        if outcome.error:  # told already; a full disk must not stop the others
+            with (
+                contextlib.suppress(OSError),
+                (folder / FAILURES).open("a", encoding="utf-8") as file,
+            ):
                 file.write(f"{outcome.job.name}\n{outcome.trace or outcome.error}\n\n")
     return [outcomes[job.name] for job in jobs]
 
@@ -179,11 +189,12 @@ def run_job(job: Job, folder: Path, live: bool = False) -> Outcome:
             progress=live,
         )
         predictor = load_predictor(run.path)
+        # first: a run whose answers are complete counts as done, and is not opened again
+        time_answers(run, predictor, job.split("test"))
         evaluate(predictor, job.split("test"), batch_size=64, progress=live)
         for name in job.others:
             place = run.predictions(elsewhere(name))
             evaluate(predictor, job.elsewhere(name), place, batch_size=64, progress=live)
-        time_answers(run, predictor, job.split("test"))
         found = read_predictions(run.predictions())
         score = measure(found, [main_metric(found)], resamples=200)[0]
     except MTransError as error:
@@ -221,7 +232,7 @@ def _beside(jobs: Sequence[Job], folder: Path, workers: int) -> Iterator[Outcome
             mine.shutdown(wait=False)
             mine = slot()
             words = "its process was killed; is there enough memory for so many workers?"
-            return Outcome(job, time.monotonic() - started, error=words)
+            return Outcome(job, time.monotonic() - started, error=words, killed=True)
         finally:
             slots.put(mine)
 
@@ -231,6 +242,11 @@ def _beside(jobs: Sequence[Job], folder: Path, workers: int) -> Iterator[Outcome
     try:
         for done in as_completed([crew.submit(one, job) for job in jobs]):
             yield done.result()
+    except BaseException:  # stopped: what is at work goes on from its last checkpoint
+        crew.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
     finally:
         crew.shutdown(wait=True, cancel_futures=True)
         while not slots.empty():

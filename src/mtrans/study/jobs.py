@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from mtrans.core.errors import MTransError, SettingsError
+from mtrans.core.errors import CheckpointError, MTransError, SettingsError
 from mtrans.core.records import Sample
 from mtrans.core.settings import RunSettings, flatten, load_settings, settings_to_dict
 from mtrans.data.manifest import read_manifest
@@ -129,16 +129,19 @@ class Job:
         path = self.others[name]
         return _read(path, None, None, (), path.stat().st_mtime_ns if path.exists() else 0)
 
+    def asked(self) -> list[tuple[str | None, dict[str, Any]]]:
+        """Returns count and hash of the test questions, and of all others, by split."""
+        others = [(elsewhere(name), self._elsewhere(name)[1]) for name in self.others]
+        return [(None, self.data("test")["test"]), *others]
+
     def answered(self, run: RunFolder) -> bool:
         """Says whether a finished run has answered its test questions, and all others."""
-        wanted: list[tuple[str | None, dict[str, Any]]] = [(None, self.data("test")["test"])]
-        wanted += [(elsewhere(name), self._elsewhere(name)[1]) for name in self.others]
         finished = run.info().get("finished") or ""
         return all(
             found.get("finished")
             and (found.get("started") or "") >= finished
             and found.get("data") == data
-            for split, data in wanted
+            for split, data in self.asked()
             for found in [answers(run, split)]
         )
 
@@ -197,6 +200,14 @@ def is_done(job: Job, folder: Path) -> bool:
     if run.state() != "finished":
         return False
     open_run(run.path, job.settings(folder), job.data("train", "val"))
+    for split, data in job.asked():
+        before = answers(run, split).get("data")
+        if before and before.get("hash") != data["hash"]:
+            raise CheckpointError(
+                f"'{run.path}' has answered other {split or 'test'} questions"
+                f" ({before.get('samples', 0)} there, {data['samples']} here, contents differ);"
+                " choose another --out, or --fresh to move that run away"
+            )
     return job.answered(run)
 
 
@@ -222,7 +233,7 @@ def answers(run: RunFolder, split: str | None = None) -> dict[str, Any]:
     file = run.predictions(split)
     try:
         found = json.loads(file.with_suffix(".meta.json").read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
+    except (OSError, ValueError):
         return {}
     if not isinstance(found, dict) or not file.exists():
         return {}

@@ -195,7 +195,12 @@ class StudyPlan:
         mine = [v for v in rows if v.contender == rows[0].contender]
         if variant.contender == rows[0].contender:
             return mine[0] if variant != mine[0] else None
-        same = [v for v in mine if all(v.point.get(k) == x for k, x in variant.point.items())]
+        # a setting that one of the two fixes is no axis of it
+        same = [
+            v
+            for v in mine
+            if all(variant.point[k] == x for k, x in v.point.items() if k in variant.point)
+        ]
         return (same or mine)[0]
 
     def job(self, variant: Variant, chosen: Mapping[str, Any], seed: int, folder: Path) -> Job:
@@ -283,7 +288,9 @@ def text(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, list | tuple):
         return "+".join(text(v) for v in value)
-    shown = f"{value:g}" if isinstance(value, float) else str(value)
+    shown = str(value)
+    if isinstance(value, float):
+        shown = f"{value:g}" if float(f"{value:g}") == value else repr(value)
     return re.sub(r"[^\w.+-]", "_", shown)
 
 

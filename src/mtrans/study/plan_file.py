@@ -84,7 +84,9 @@ def read_plan(file: str | Path) -> StudyPlan:
 
     file = Path(file)
     try:
-        loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        _check_once(yaml.compose(text, yaml.SafeLoader), file)
+        loaded = yaml.safe_load(text)
     except OSError as error:
         raise SettingsError(f"plan '{file}' can't be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -94,6 +96,31 @@ def read_plan(file: str | Path) -> StudyPlan:
             f"plan '{file}' must hold key: value pairs; `mtrans study example` prints one"
         )
     return plan_from_dict(loaded, file.resolve().parent)
+
+
+def _check_once(node: Any, file: Path) -> None:
+    """Finds a key that stands twice: YAML would forget the first.
+
+    Raises:
+        SettingsError: There is one.
+    """
+    import yaml
+
+    if isinstance(node, yaml.MappingNode):
+        seen: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.value in seen:
+                raise SettingsError(
+                    f"plan '{file}', line {line}: '{key.value}' was already on line"
+                    f" {seen[key.value]}; put the two together"
+                )
+            if isinstance(key.value, str):
+                seen[key.value] = line
+            _check_once(value, file)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _check_once(item, file)
 
 
 def plan_from_dict(data: Mapping[str, Any], folder: Path | None = None) -> StudyPlan:

@@ -144,7 +144,8 @@ def _contender(
     logs = {seed: _entropies(run) for seed, run in runs.items()}
     steps, entropy = next(iter(logs.values()))[0], {seed: e for seed, (_, e) in logs.items()}
     drift = {seed: _drift(values) for seed, values in entropy.items()}
-    return RoutingFound(variant.label, len(samples), layers, steps, entropy, drift)
+    name = f"{variant.data.name}, {variant.label}" if len(plan.data) > 1 else variant.label
+    return RoutingFound(name, len(samples), layers, steps, entropy, drift)
 
 
 def layer_found(

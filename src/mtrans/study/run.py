@@ -99,6 +99,10 @@ def execute(
         plan.job(v, v.candidates[0], seed, folder) for seed in plan.seeds[1:] for v in settled
     ]
     outcomes = run_jobs(jobs, folder, workers, watch=watch, live=live)
+    if killed := [o.job for o in outcomes if o.killed]:  # by now there may be memory for them
+        watch.again(killed)
+        outcomes = [o for o in outcomes if not o.killed]
+        outcomes += run_jobs(killed, folder, workers, watch=watch, live=live)
     rest = [
         plan.job(variant, chosen, seed, folder)
         for seed in plan.seeds[1:]
@@ -121,6 +125,8 @@ def publish(plan: StudyPlan, folder: Path) -> Results:
     if plan.transfer:
         tables += "\n" + transfer_markdown(results.transfer)
         write_text(place / "transfer.csv", transfer_csv(results.transfer))
+    else:
+        (place / "transfer.csv").unlink(missing_ok=True)
     write_text(place / "table.md", tables)
     write_text(place / "table.csv", to_csv(results))
     write_text(place / "cost.csv", cost_csv(results))

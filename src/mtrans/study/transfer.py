@@ -190,6 +190,8 @@ MARKS = {
     "same scene, new task": " (new task)",
     "new scene, same task": " (new scene)",
     "new scene, new task": " (both new)",
+    "same scene, task unknown": " (task unknown)",
+    "new scene, task unknown": " (new scene, task unknown)",
     OUTSIDE_REGIME: "",
 }
 """Regime -> what stands behind a score in the matrix."""

@@ -130,9 +130,15 @@ def set_aside(path: Path) -> Path | None:
     Raises:
         CheckpointError: It can't be moved.
     """
-    if RunFolder(path).state() == "new":
+    run = RunFolder(path)
+    if not run.run_file.exists():
         return None
-    _check_free(RunFolder(path))
+    try:
+        run.info()
+    except CheckpointError:
+        pass  # damaged: it names nobody who is at it
+    else:
+        _check_free(run)
     here = Path(os.path.abspath(path))  # not resolved: of a link, the link is moved
     if Path.cwd().is_relative_to(here.resolve()):
         raise CheckpointError(f"'{path}' can't be moved away from inside it; change to its parent")

@@ -101,8 +101,11 @@ class RunFolder:
             raise CheckpointError(
                 f"'{self.path}' is not a run folder: it has no run.json"
             ) from error
-        except json.JSONDecodeError as error:
-            raise CheckpointError(f"'{self.run_file}' is damaged: {error.msg}") from error
+        except ValueError as error:
+            why = getattr(error, "msg", "not UTF-8")
+            raise CheckpointError(
+                f"'{self.run_file}' is damaged: {why}; --fresh moves that run away"
+            ) from error
         if not isinstance(info, dict):
             raise CheckpointError(f"'{self.run_file}' is damaged: it holds no entries")
         if info.get("schema_version", 0) > SCHEMA_VERSION:
@@ -214,6 +217,8 @@ def read_settings(folder: str | Path) -> RunSettings:
         ) from error
     except yaml.YAMLError as error:
         raise CheckpointError(f"'{file}' is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(loaded, dict):
+        raise CheckpointError(f"'{file}' is damaged: it holds no settings")
     return settings_of_file(loaded)
 
 
