@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import transformers
 from transformers import (
     CLIPVisionConfig,
@@ -12,7 +15,9 @@ from transformers import (
     LlavaForConditionalGeneration,
 )
 
+from mtrans.core.records import Sample
 from mtrans.models.tiny.architecture import make_tokenizer
+from mtrans.video.write import write_video
 
 CHAT = (
     "{% for m in messages %}{% for c in m['content'] %}"
@@ -75,3 +80,11 @@ def make_idefics3(folder):
     )
     Idefics3ForConditionalGeneration(config).save_pretrained(folder)
     processor.save_pretrained(folder)
+
+
+def ask_about_shades(folder: Path, width: int = 32) -> Sample:
+    """Writes a clip that grows lighter in eight frames, and returns a question about it."""
+    video = folder / "a.mp4"
+    shades = np.linspace(0, 255, 8).astype(np.uint8)
+    write_video(video, (np.full((32, width, 3), s, np.uint8) for s in shades), fps=8)
+    return Sample("1", str(video), "Is it red?", "red", ("red", "blue"), 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,9 +17,8 @@ from mtrans.infer.conditions import Condition
 from mtrans.infer.evaluate import evaluate
 from mtrans.infer.foreign import load_foreign
 from mtrans.measure.score import score_predictions
-from mtrans.video.write import write_video
 
-from .foreign_models import make_idefics3, make_llava
+from .foreign_models import ask_about_shades, make_idefics3, make_llava
 
 
 @pytest.fixture(scope="module", params=[make_llava, make_idefics3], ids=["llava", "idefics3"])
@@ -31,10 +31,8 @@ def checkpoint(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory):
-    video = tmp_path_factory.mktemp("clips") / "a.mp4"
-    shades = np.linspace(0, 255, 8).astype(np.uint8)
-    write_video(video, (np.full((32, 32, 3), s, np.uint8) for s in shades), fps=8)
-    one = Sample("1", str(video), "Is it red?", "red", ("red", "blue"), 0)
+    one = ask_about_shades(tmp_path_factory.mktemp("clips"))
+    video = Path(one.video)
     return [
         one,
         dataclasses.replace(one, id="2", answer="blue", label=1),

@@ -10,15 +10,13 @@ import pytest
 import torch
 
 from mtrans.core.errors import CheckpointError
-from mtrans.core.records import Sample
 from mtrans.core.settings import load_settings
 from mtrans.infer.foreign import load_foreign
 from mtrans.infer.foreign_checkpoint import AS_IMAGES
 from mtrans.video.clip import load_clip
-from mtrans.video.write import write_video
 
 from . import foreign_videos
-from .foreign_models import make_words
+from .foreign_models import ask_about_shades, make_words
 from .foreign_videos import TILE
 
 WITH_TORCHVISION = importlib.util.find_spec("torchvision") is not None
@@ -54,10 +52,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
-    video = tmp_path_factory.mktemp("clips") / "a.mp4"
-    shades = np.linspace(0, 255, 8).astype(np.uint8)
-    write_video(video, (np.full((32, 48, 3), s, np.uint8) for s in shades), fps=8)
-    return Sample("1", str(video), "Is it red?", "red", ("red", "blue"), 0)
+    return ask_about_shades(tmp_path_factory.mktemp("clips"), width=48)
 
 
 def _settings():

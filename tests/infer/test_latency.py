@@ -10,14 +10,12 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from mtrans.core.records import Sample
 from mtrans.core.settings import load_settings
 from mtrans.infer.foreign import _vision, load_foreign
 from mtrans.infer.latency import answer_cost
 from mtrans.video.container import Frames
-from mtrans.video.write import write_video
 
-from .foreign_models import make_llava
+from .foreign_models import ask_about_shades, make_llava
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +28,7 @@ def predictor(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
-    video = tmp_path_factory.mktemp("clips") / "a.mp4"
-    shades = np.linspace(0, 255, 8).astype(np.uint8)
-    write_video(video, (np.full((32, 32, 3), s, np.uint8) for s in shades), fps=8)
-    return Sample("1", str(video), "Is it red?", "red", ("red", "blue"), 0)
+    return ask_about_shades(tmp_path_factory.mktemp("clips"))
 
 
 def test_the_cost_of_a_model_of_another_kind(predictor, sample):
@@ -41,7 +36,7 @@ def test_the_cost_of_a_model_of_another_kind(predictor, sample):
     cost = answer_cost(predictor, [gone, sample])
     said = next(predictor.predict([sample]))
     assert cost.visual_tokens == said.tokens["visual"] > 0
-    assert predictor.max_new_tokens == 4
+    assert (predictor.max_new_tokens, predictor.likelihood) == (4, False)
     assert predictor.backbone.model.training is False
     tokens = said.tokens["visual"] + said.tokens["prompt"]
     with torch.no_grad(), FlopCounterMode(display=False) as counter:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +23,7 @@ from mtrans.study.collect import collect
 from mtrans.study.grid import FAILURES, Outcome, failures, run_jobs
 from mtrans.study.jobs import StudyError
 from mtrans.study.keep import keep
+from mtrans.study.plan_file import write_plan
 from mtrans.study.run import execute, load_study, run_study
 from mtrans.study.tables import markdown, to_csv
 from mtrans.train.run_folder import RunFolder
@@ -201,6 +208,43 @@ def test_runs_side_by_side_and_fewer_clips(make_plan, tmp_path):
     rows = collect(plan, tmp_path).rows
     assert [row.point for row in rows] == [{"clips": 2}, {"clips": 5}]
     assert rows[1].reference == "mtrans, clips=2"
+
+
+LONG_STUDY = """
+import sys
+from mtrans.study.plan_file import read_plan
+from mtrans.study.run import run_study
+if __name__ == "__main__":
+    run_study(read_plan(sys.argv[1]), sys.argv[2], workers=2)
+"""
+
+
+@pytest.mark.slow
+def test_a_stop_signal_to_the_main_process_alone_ends_its_workers(make_plan, tmp_path):
+    """Two runs of hours: waited for, they would not be over in a minute."""
+    plan = make_plan(contenders=["mean", "last"], steps=10**6)
+    write_plan(plan, tmp_path / "plan.yaml")
+    (tmp_path / "main.py").write_text(LONG_STUDY)
+    words = [sys.executable, tmp_path / "main.py", tmp_path / "plan.yaml", tmp_path / "out"]
+    main = subprocess.Popen(words, start_new_session=True, stderr=subprocess.DEVNULL)
+    try:
+        runs = [RunFolder(tmp_path / f"out/squares/{name}/seed-0") for name in ("mean", "last")]
+        until = time.monotonic() + 120
+        while not all(run.log_file.exists() for run in runs) and time.monotonic() < until:
+            time.sleep(0.2)
+        workers = [run.info()["process"]["id"] for run in runs]
+        main.send_signal(signal.SIGINT)
+        assert main.wait(timeout=60) != 0
+        left = [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+        until = time.monotonic() + 10
+        while left and time.monotonic() < until:  # the system clears them away by itself
+            left = [pid for pid in left if Path(f"/proc/{pid}").exists()]
+        assert left == []
+        assert [run.state() for run in runs] == ["unfinished", "unfinished"]
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(main.pid, signal.SIGKILL)
+        main.wait()
 
 
 def test_what_is_kept_of_a_study_holds_its_figures_and_no_answers(plan, study, tmp_path):

@@ -57,6 +57,11 @@ def test_more_frames_than_learned_positions_are_named_before_features_are_made(
     with pytest.raises(SettingsError, match=r"learned positions have 1 rows \(model.max_frames\)"):
         adapt(settings, samples, None, tmp_path / "run", progress=False)
     assert not list(tmp_path.rglob("*.bin")), "features were made for nothing"
+    # a bound on frames that the clips stay below is none of it
+    few = {"frames.sampling": "fps", "frames.fps": 0.1, "train.max_steps": 1}
+    settings = settings_of(small, name, **rows, **few)
+    run = adapt(settings, samples, None, tmp_path / "few", progress=False)
+    assert run.info()["status"] == "finished"
 
 
 def test_a_budget_that_is_missed_is_told(

@@ -117,14 +117,12 @@ class ForeignPredictor(Predictor):
             VideoError: Its clip can't be read, with ``errors="raise"``.
             CheckpointError: The processor can't be used as it is.
         """
-        frames = None
-        if sample.video is not None:
-            try:
-                frames = load_clip(sample.video, self.settings.frames, sample.start, sample.end)
-            except VideoError as error:
-                if errors == "raise":
-                    raise
-                return failure(sample, str(error))
+        try:
+            frames = self._clip(sample)
+        except VideoError as error:
+            if errors == "raise":
+                raise
+            return failure(sample, str(error))
         inputs = self._inputs(sample, frames)
         began = time.monotonic()
         with torch.inference_mode():
@@ -142,12 +140,14 @@ class ForeignPredictor(Predictor):
             VideoError: The clip can't be read.
             SettingsError: The model can't be run on a prompt with an answer.
         """
-        frames = None
-        if sample.video is not None:
-            frames = load_clip(sample.video, self.settings.frames, sample.start, sample.end)
-        inputs = self._inputs(sample, frames)
+        inputs = self._inputs(sample, self._clip(sample))
         ids = self.backbone.processor.tokenizer(answer, add_special_tokens=False)["input_ids"]
         return count_forward(self.backbone.model, lambda: self._log_likelihood(inputs, ids))
+
+    def _clip(self, sample: Sample) -> Frames | None:
+        if sample.video is None:
+            return None
+        return load_clip(sample.video, self.settings.frames, sample.start, sample.end)
 
     def _inputs(self, sample: Sample, frames: Frames | None) -> dict[str, Tensor]:
         """Returns what the model is given: the chat of one question, as tensors."""

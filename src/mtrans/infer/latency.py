@@ -107,13 +107,12 @@ def _foreign_cost(
     else:
         return None
     answered = predictor.predict_one(sample, "raise")
-    longest, predictor.max_new_tokens = predictor.max_new_tokens, 1
+    kept = predictor.max_new_tokens, predictor.likelihood
+    predictor.max_new_tokens, predictor.likelihood = 1, False  # the prompt stays, candidates listed
     try:
-        first = predictor.predict_one(
-            dataclasses.replace(sample, choices=None, label=None), "raise"
-        )
+        first = predictor.predict_one(sample, "raise")
     finally:
-        predictor.max_new_tokens = longest
+        predictor.max_new_tokens, predictor.likelihood = kept
     memory, kind = peak_memory(predictor.device)
     flops = None
     if count and sample.answer is not None:

@@ -85,8 +85,8 @@ def read_plan(file: str | Path) -> StudyPlan:
     file = Path(file)
     try:
         text = file.read_text(encoding="utf-8")
-        _check_once(yaml.compose(text, yaml.SafeLoader), file)
         loaded = yaml.safe_load(text)
+        _check_once(yaml.compose(text, yaml.SafeLoader), file, set())
     except OSError as error:
         raise SettingsError(f"plan '{file}' can't be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -98,14 +98,22 @@ def read_plan(file: str | Path) -> StudyPlan:
     return plan_from_dict(loaded, file.resolve().parent)
 
 
-def _check_once(node: Any, file: Path) -> None:
+def _check_once(node: Any, file: Path, done: set[int]) -> None:
     """Finds a key that stands twice: YAML would forget the first.
+
+    Args:
+        node: A part of the file, as composed.
+        file: For the message.
+        done: Parts that were looked at; an alias leads to one again.
 
     Raises:
         SettingsError: There is one.
     """
     import yaml
 
+    if id(node) in done:
+        return
+    done.add(id(node))
     if isinstance(node, yaml.MappingNode):
         seen: dict[str, int] = {}
         for key, value in node.value:
@@ -117,10 +125,10 @@ def _check_once(node: Any, file: Path) -> None:
                 )
             if isinstance(key.value, str):
                 seen[key.value] = line
-            _check_once(value, file)
+            _check_once(value, file, done)
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            _check_once(item, file)
+            _check_once(item, file, done)
 
 
 def plan_from_dict(data: Mapping[str, Any], folder: Path | None = None) -> StudyPlan:

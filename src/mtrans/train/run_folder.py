@@ -104,7 +104,7 @@ class RunFolder:
         except ValueError as error:
             why = getattr(error, "msg", "not UTF-8")
             raise CheckpointError(
-                f"'{self.run_file}' is damaged: {why}; --fresh moves that run away"
+                f"'{self.run_file}' is damaged: {why}; to train it anew, use --fresh"
             ) from error
         if not isinstance(info, dict):
             raise CheckpointError(f"'{self.run_file}' is damaged: it holds no entries")
